@@ -1,0 +1,57 @@
+import { unpackCodes, unpackSharedCodes } from './bit-planes.js';
+import { numberFromFloat16 } from './float16.js';
+import { doubledLevels } from './level-table.js';
+import { rowLayout } from './number-format.js';
+import type { QuantizedMatrix } from './quantized-matrix.js';
+import { decodeLog8 } from './scale-encoding.js';
+
+/** [rows, groups] group scales of a matrix as float32. */
+export function decodeScales(matrix: QuantizedMatrix): Float32Array {
+  const { groups } = rowLayout(matrix.format, matrix.columns);
+  const { scales, scaleBases } = matrix;
+  const readFloat16 = (bytes: Uint8Array, i: number) => numberFromFloat16(bytes[2 * i]! | (bytes[2 * i + 1]! << 8));
+  const decoded = new Float32Array(matrix.rows * groups);
+  for (let i = 0; i < decoded.length; i++) {
+    decoded[i] =
+      matrix.format.scaleEncoding === 'log8'
+        ? decodeLog8(readFloat16(scaleBases, Math.floor(i / groups)), scales[i]!)
+        : readFloat16(scales, i);
+  }
+  return decoded;
+}
+
+/**
+ * The weights [rows, columns] that a quantized matrix stands for, as float32: `scale * (level - centre)`, plus
+ * `sigma * residual` for a salient weight. The plain reference that kernels are held against.
+ */
+export function dequantize(matrix: QuantizedMatrix): Float32Array {
+  const { format, rows, columns } = matrix;
+  const row = rowLayout(format, columns);
+  const levels = doubledLevels(format.levelTable);
+  const scales = decodeScales(matrix);
+  const codes = new Uint8Array(columns);
+  const sharedCodes = new Uint8Array(row.blocks);
+  const weights = new Float32Array(rows * columns);
+  for (let r = 0; r < rows; r++) {
+    unpackCodes(matrix.packed, format.privateBits, codes, r * row.packedBytes);
+    unpackSharedCodes(matrix.shared, format.sharedBits, sharedCodes, r * row.sharedBytes);
+    for (let i = 0; i < columns; i++) {
+      const shared = format.sharedBits === 0 ? 0 : sharedCodes[Math.floor(i / format.sharingBlock)]!;
+      const code = (codes[i]! << format.sharedBits) | shared;
+      const scale = scales[r * row.groups + Math.floor(i / format.groupSize)]!;
+      weights[r * columns + i] = 0.5 * scale * levels[code]!;
+    }
+  }
+  addSalientWeights(matrix, weights);
+  return weights;
+}
+
+function addSalientWeights({ salient, rows, columns }: QuantizedMatrix, weights: Float32Array): void {
+  if (!salient) return;
+  let next = 0;
+  for (let r = 0; r < rows; r++) {
+    for (const end = next + salient.counts[r]!; next < end; next++) {
+      weights[r * columns + salient.columns[next]!]! += salient.scales[r]! * salient.residuals[next]!;
+    }
+  }
+}

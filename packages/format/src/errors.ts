@@ -1,0 +1,71 @@
+const marker = Symbol.for('lbs.error');
+
+/** Where an error was found; every field that is known is part of the message. */
+export interface ErrorPlace {
+  /** File, URL or other name of the source. */
+  readonly file?: string | undefined;
+  /** Name of the tensor inside the file. */
+  readonly tensor?: string | undefined;
+  /** What the reader can do about it, as a full sentence. */
+  readonly mend?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * Base of all errors that the packages throw on purpose. `code` is stable; the message names the file, the
+ * tensor, the value and the mend.
+ */
+export abstract class LbsError extends Error {
+  abstract readonly code: string;
+  readonly file: string | undefined;
+  readonly tensor: string | undefined;
+  readonly mend: string | undefined;
+  readonly [marker] = true;
+
+  constructor(problem: string, place: ErrorPlace = {}) {
+    const where = [place.file, place.tensor && `tensor "${place.tensor}"`].filter(Boolean).join(', ');
+    super(
+      [where ? `${where}: ${problem}.` : `${problem}.`, place.mend].filter(Boolean).join(' '),
+      place.cause === undefined ? undefined : { cause: place.cause },
+    );
+    this.name = new.target.name;
+    this.file = place.file;
+    this.tensor = place.tensor;
+    this.mend = place.mend;
+  }
+
+  /** True for errors of this family, also when two copies of the package are loaded. */
+  static isInstance(value: unknown): value is LbsError {
+    return typeof value === 'object' && value !== null && marker in value;
+  }
+}
+
+/** The bytes break the rules of their own format. Permanent: reading again does not help. */
+export class MalformedFileError extends LbsError {
+  readonly code = 'LBS_MALFORMED_FILE';
+}
+
+/** The bytes may be well formed, but this version does not know what they ask for. */
+export class UnsupportedError extends LbsError {
+  readonly code = 'LBS_UNSUPPORTED';
+}
+
+/** A tensor's shape or dtype is not what its place in the model needs. */
+export class TensorMismatchError extends LbsError {
+  readonly code = 'LBS_TENSOR_MISMATCH';
+}
+
+/** The file is missing, unreadable, or the disk is full. May pass when tried again. */
+export class FileAccessError extends LbsError {
+  readonly code = 'LBS_FILE_ACCESS';
+}
+
+/** The caller passed a value outside of what the function accepts. */
+export class InvalidArgumentError extends LbsError {
+  readonly code = 'LBS_INVALID_ARGUMENT';
+}
+
+/** A weight is NaN or infinite, so that no scale exists. */
+export class NonFiniteWeightError extends LbsError {
+  readonly code = 'LBS_NON_FINITE_WEIGHT';
+}

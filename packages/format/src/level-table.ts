@@ -1,0 +1,28 @@
+/**
+ * A level table: 2^N integers in ascending order and the centre that is taken from each.
+ * A weight is `scale * (levels[code] - centre)`.
+ */
+export interface LevelTable {
+  readonly name: string;
+  readonly levels: readonly number[];
+  /** A multiple of one half, so that `2 * (level - centre)` is an integer. */
+  readonly centre: number;
+}
+
+/** Integer quantization: `levels[q] = q`, centre (2^bits - 1) / 2. A symmetric grid without a zero. */
+export function linearLevelTable(bits: number): LevelTable {
+  const count = 2 ** bits;
+  return {
+    name: `linear-${bits}`,
+    levels: Array.from({ length: count }, (_, code) => code),
+    centre: (count - 1) / 2,
+  };
+}
+
+/**
+ * `2 * (level - centre)` of every code: odd or even integers that need no centre correction, which is what
+ * kernels multiply by. A weight is `scale / 2` times this.
+ */
+export function doubledLevels(table: LevelTable): Int16Array {
+  return Int16Array.from(table.levels, (level) => 2 * (level - table.centre));
+}
