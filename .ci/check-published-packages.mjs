@@ -28,12 +28,8 @@ export function fileProblems(paths) {
   return [...missing.map((path) => `lacks ${path}`), ...unwanted.map((path) => `holds ${path}`)];
 }
 
-async function publintProblems(folder, tarball) {
-  const { messages, pkg } = await publint({
-    pkgDir: folder,
-    pack: { tarball: tarball.buffer },
-    strict: true,
-  });
+async function publintProblems(tarball) {
+  const { messages, pkg } = await publint({ pack: { tarball: tarball.buffer }, strict: true });
   return messages.map((message) => `publint: ${formatMessage(message, pkg, { color: false })}`);
 }
 
@@ -48,9 +44,8 @@ async function typeProblems(unpacked) {
 }
 
 async function checkPublished({ folder, manifest }, destination) {
-  const path = join(repositoryRoot, folder);
   const out = join(destination, `${folder.split('/').at(-1)}.tgz`);
-  await run(pnpm, ['--silent', 'pack', '--out', out], { cwd: path });
+  await run(pnpm, ['--silent', 'pack', '--out', out], { cwd: join(repositoryRoot, folder) });
   const tarball = new Uint8Array(await readFile(out));
   const unpacked = createPackageFromTarballData(tarball);
   const prefix = `/node_modules/${manifest.name}/`;
@@ -59,7 +54,7 @@ async function checkPublished({ folder, manifest }, destination) {
   const hasEntries = Object.keys(manifest.exports).some((entry) => entry !== './package.json');
   const problems = [
     ...fileProblems(paths),
-    ...(await publintProblems(path, tarball)),
+    ...(await publintProblems(tarball)),
     ...(hasEntries ? await typeProblems(unpacked) : []),
   ];
   return { name: manifest.name, files: paths.length, packedBytes: tarball.length, problems };
