@@ -9,7 +9,8 @@ import { decodeLog8 } from './scale-encoding.js';
 export function decodeScales(matrix: QuantizedMatrix): Float32Array {
   const { groups } = rowLayout(matrix.format, matrix.columns);
   const { scales, scaleBases } = matrix;
-  const readFloat16 = (bytes: Uint8Array, i: number) => numberFromFloat16(bytes[2 * i]! | (bytes[2 * i + 1]! << 8));
+  const readFloat16 = (bytes: Uint8Array, i: number) =>
+    numberFromFloat16(bytes[2 * i]! | (bytes[2 * i + 1]! << 8));
   const decoded = new Float32Array(matrix.rows * groups);
   for (let i = 0; i < decoded.length; i++) {
     decoded[i] =

@@ -38,14 +38,20 @@ export function numberFromFloat16(bits: number): number {
 let float16Table: Float32Array | undefined;
 
 /** Converts binary16 bits to float32 through a table of all 65,536 values (256 KiB, made on first use). */
-export function float32FromFloat16(source: Uint16Array, target = new Float32Array(source.length)): Float32Array {
+export function float32FromFloat16(
+  source: Uint16Array,
+  target = new Float32Array(source.length),
+): Float32Array {
   float16Table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberFromFloat16(bits));
   for (let i = 0; i < source.length; i++) target[i] = float16Table[source[i]!]!;
   return target;
 }
 
 /** Converts bfloat16 bits to float32. Exact. */
-export function float32FromBfloat16(source: Uint16Array, target = new Float32Array(source.length)): Float32Array {
+export function float32FromBfloat16(
+  source: Uint16Array,
+  target = new Float32Array(source.length),
+): Float32Array {
   const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
   for (let i = 0; i < source.length; i++) bits[i] = source[i]! << 16;
   return target;

@@ -61,7 +61,10 @@ function* brokenRules(format: NumberFormat): Generator<[boolean, string]> {
   yield [levels.length !== 2 ** (b + s), `needs ${2 ** (b + s)} levels, its table has ${levels.length}`];
   yield [levels.some((level) => !isWithin(level, 0, 255)), 'levels must be whole numbers from 0 to 255'];
   yield [levels.some((level, i) => i > 0 && level <= levels[i - 1]!), 'levels must ascend'];
-  yield [!Number.isInteger(2 * centre) || !(centre >= 0 && centre <= 255), `centre ${centre} must be a multiple of 0.5`];
+  yield [
+    !Number.isInteger(2 * centre) || !(centre >= 0 && centre <= 255),
+    `centre ${centre} must be a multiple of 0.5`,
+  ];
 }
 
 function isWithin(value: number, least: number, most: number): boolean {

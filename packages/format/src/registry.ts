@@ -8,10 +8,14 @@ export interface Registry<T extends { readonly name: string }> {
 }
 
 /** Makes a registry of `kind` (used in error messages). Throws InvalidArgumentError on a name used twice. */
-export function createRegistry<T extends { readonly name: string }>(kind: string, entries: readonly T[]): Registry<T> {
+export function createRegistry<T extends { readonly name: string }>(
+  kind: string,
+  entries: readonly T[],
+): Registry<T> {
   const byName = new Map<string, T>();
   for (const entry of entries) {
-    if (byName.has(entry.name)) throw new InvalidArgumentError(`two entries of the ${kind} registry are named "${entry.name}"`);
+    if (byName.has(entry.name))
+      throw new InvalidArgumentError(`two entries of the ${kind} registry are named "${entry.name}"`);
     byName.set(entry.name, entry);
   }
   const names = [...byName.keys()];
@@ -19,7 +23,8 @@ export function createRegistry<T extends { readonly name: string }>(kind: string
     names,
     get(name) {
       const entry = byName.get(name);
-      if (!entry) throw new InvalidArgumentError(`unknown ${kind} "${name}"`, { mend: `Known: ${names.join(', ')}.` });
+      if (!entry)
+        throw new InvalidArgumentError(`unknown ${kind} "${name}"`, { mend: `Known: ${names.join(', ')}.` });
       return entry;
     },
   };

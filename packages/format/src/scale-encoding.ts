@@ -19,7 +19,9 @@ export const bytesPerScaleBase: Readonly<Record<ScaleEncoding, number>> = { floa
 /** The `log8` code of the scale 0. */
 export const log8Zero = 255;
 
-const log8Factors = Float64Array.from({ length: 256 }, (_, code) => (code === log8Zero ? 0 : 2 ** (-code / 32)));
+const log8Factors = Float64Array.from({ length: 256 }, (_, code) =>
+  code === log8Zero ? 0 : 2 ** (-code / 32),
+);
 
 /** The scale that a `log8` code stands for, as a float32. */
 export function decodeLog8(base: number, code: number): number {

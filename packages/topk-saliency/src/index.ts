@@ -1,1 +1,2 @@
-export {};
+export * from './saliency-scores.js';
+export * from './top-k.js';

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { doubledLevels, linearLevelTable } from './level-table.js';
+import { defineNumberFormat, denseBytes, rowLayout } from './number-format.js';
+import { createFormatRegistry, int4, lbs3, lbs4, numberFormats } from './number-formats.js';
+
+describe('number formats', () => {
+  test('rates follow from the declaration', () => {
+    const rate = (format: typeof int4, columns: number) =>
+      (8 * denseBytes(format, 10, columns)) / (10 * columns);
+    expect(rate(int4, 256)).toBe(4 + 16 / 64);
+    expect(rate(lbs4, 256)).toBe(4 + 2 / 16 + 8 / 64 + 16 / 256);
+    expect(rate(lbs3, 768)).toBe(3 + 2 / 16 + 8 / 64 + 16 / 768);
+  });
+
+  test('short last units, blocks and groups are counted', () => {
+    expect(rowLayout(lbs4, 100)).toEqual({
+      units: 2,
+      packedBytes: 64,
+      blocks: 7,
+      sharedBytes: 2,
+      groups: 2,
+      scaleBytes: 2,
+      scaleBaseBytes: 2,
+    });
+  });
+
+  test('the linear table is a symmetric grid, and all tables are symmetric and of one parity', () => {
+    expect([...doubledLevels(linearLevelTable(2))]).toEqual([-3, -1, 1, 3]);
+    for (const { levelTable } of numberFormats) {
+      const doubled = [...doubledLevels(levelTable)];
+      expect(doubled).toEqual(doubled.map((level) => -level).reverse());
+      expect(doubled.every((level) => Math.abs(level % 2) === 1)).toBe(true);
+    }
+  });
+
+  test.each([
+    [{ privateBits: 9, groupSize: 64 }, /private bits/],
+    [{ privateBits: 6, sharedBits: 3, groupSize: 64 }, /shared bits/],
+    [{ privateBits: 4, groupSize: 40 }, /multiple of 16/],
+    [{ privateBits: 3, sharedBits: 1, sharingBlock: 24, groupSize: 64 }, /must divide/],
+    [{ privateBits: 2, groupSize: 64, levelTable: linearLevelTable(3) }, /needs 4 levels/],
+    [{ privateBits: 1, groupSize: 64, levelTable: { name: 'x', levels: [3, 3], centre: 3 } }, /ascend/],
+    [
+      { privateBits: 1, groupSize: 64, levelTable: { name: 'x', levels: [0, 1], centre: 0.3 } },
+      /multiple of 0.5/,
+    ],
+    [{ privateBits: Number.NaN, groupSize: 64, levelTable: linearLevelTable(1) }, /private bits/],
+  ])('a declaration that does not fit is refused: %o', (options, message) => {
+    expect(() => defineNumberFormat({ name: 'mine', ...options })).toThrow(message);
+  });
+
+  test('a registry holds own formats beside those of the package', () => {
+    const mine = defineNumberFormat({ name: 'int2-g32', privateBits: 2, groupSize: 32 });
+    const registry = createFormatRegistry([mine]);
+    expect(registry.get('int2-g32')).toBe(mine);
+    expect(registry.get(lbs4.name)).toBe(lbs4);
+    expect(() => registry.get('int5')).toThrow(/unknown number format "int5".*int4-g64/);
+    expect(() => createFormatRegistry([int4])).toThrow(/two entries/);
+  });
+});

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { compileModulePattern } from './module-pattern.js';
+import { int8, lbs4 } from './number-formats.js';
+import {
+  formatOfModule,
+  parseQuantizationConfig,
+  serializeQuantizationConfig,
+} from './quantization-config.js';
+
+const config = {
+  groups: [
+    { targets: ['lm_head'], format: int8 },
+    { targets: ['re:.*\\.(q|k)_proj'], format: lbs4 },
+  ],
+  provenance: { tool: 'test' },
+};
+const json = () => JSON.parse(JSON.stringify(serializeQuantizationConfig(config)));
+
+interface EditableGroup {
+  targets: unknown;
+  weights?: Record<string, unknown> & { level_table: { levels: unknown } };
+}
+
+describe('quantization_config', () => {
+  test('survives the way through JSON, formats and all', () => {
+    expect(parseQuantizationConfig(json())).toEqual(config);
+  });
+
+  test('the first group with a matching target gives the format', () => {
+    const formatOf = formatOfModule(config);
+    expect(formatOf('lm_head')).toBe(int8);
+    expect(formatOf('model.layers.0.self_attn.q_proj')).toBe(lbs4);
+    expect(formatOf('model.layers.0.self_attn.q_proj.extra')).toBeUndefined();
+  });
+
+  test.each([
+    ['another method', { quant_method: 'gptq' }, 'LBS_UNSUPPORTED', /"gptq"/],
+    ['a newer version', { format_version: '7.0' }, 'LBS_UNSUPPORTED', /7\.0.*Install a release/],
+    ['a version that is none', { format_version: 7 }, 'LBS_MALFORMED_FILE', /format_version 7/],
+    ['no groups', { config_groups: null }, 'LBS_MALFORMED_FILE', /config_groups is not an object/],
+  ])('%s is refused', (_, change, code, message) => {
+    const parse = () => parseQuantizationConfig({ ...json(), ...change }, 'config.json');
+    expect(parse).toThrow(message);
+    expect(parse).toThrow(expect.objectContaining({ code, file: 'config.json' }));
+  });
+
+  test.each([
+    [(group: EditableGroup) => (group.targets = 'all'), /targets is not a list/],
+    [(group: EditableGroup) => (group.targets = ['re:(a+)+']), /repeats a group/],
+    [
+      (group: EditableGroup) => (group.weights!.level_table.levels = [1, 'x']),
+      /not a list of at most 256 numbers/,
+    ],
+    [(group: EditableGroup) => (group.weights!['private_bits'] = 12), /private bits/],
+    [(group: EditableGroup) => (group.weights!['scale_encoding'] = 'float7'), /unknown scale encoding/],
+    [(group: EditableGroup) => delete group.weights, /weights is not an object/],
+  ])('a group that breaks a rule is refused', (breakRule, message) => {
+    const broken = json();
+    breakRule(broken.config_groups.group_0);
+    expect(() => parseQuantizationConfig(broken)).toThrow(message);
+    expect(() => parseQuantizationConfig(broken)).toThrow(
+      expect.objectContaining({ code: 'LBS_MALFORMED_FILE' }),
+    );
+  });
+});
+
+describe('module patterns', () => {
+  test.each(['re:(a|b)*', 're:(x){2}', `re:${'.*'.repeat(9)}`, `re:${'a'.repeat(600)}`, 're:[', 're:(a)\\1'])(
+    '%s is refused, for its cost or its syntax',
+    (pattern) => {
+      expect(() => compileModulePattern(pattern)).toThrow(/module pattern/);
+    },
+  );
+
+  test('without re: a pattern is a whole name', () => {
+    expect(compileModulePattern('a.b')('a.b')).toBe(true);
+    expect(compileModulePattern('a.b')('a-b')).toBe(false);
+  });
+});

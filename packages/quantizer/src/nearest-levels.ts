@@ -1,0 +1,41 @@
+import { doubledLevels, type NumberFormat } from '@lbs/format';
+
+/**
+ * Look-up tables from a weight, in units of half its scale, to the nearest level of each row of a format's
+ * level table. Doubled levels all have the same parity, so the borders between neighbours are integers and the
+ * look-up by `floor` is exact.
+ */
+export interface NearestLevels {
+  /** 2^s rows: the codebooks that a sharing block chooses from. */
+  readonly rows: number;
+  /** Smallest doubled level; the tables begin there. */
+  readonly least: number;
+  readonly greatest: number;
+  /** Entries of one row. */
+  readonly width: number;
+  /** [rows, width] nearest doubled level. */
+  readonly levels: Int16Array;
+  /** [rows, width] private code of that level. */
+  readonly codes: Uint8Array;
+}
+
+export function buildNearestLevels(format: NumberFormat): NearestLevels {
+  const table = doubledLevels(format.levelTable);
+  const least = table[0]!;
+  const greatest = table[table.length - 1]!;
+  const width = greatest - least + 1;
+  const rows = 2 ** format.sharedBits;
+  const levels = new Int16Array(rows * width);
+  const codes = new Uint8Array(rows * width);
+  const codesPerRow = 2 ** format.privateBits;
+  for (let row = 0; row < rows; row++) {
+    let code = 0;
+    for (let i = 0; i < width; i++) {
+      const level = (private_: number) => table[private_ * rows + row]!;
+      while (code + 1 < codesPerRow && 2 * (least + i) >= level(code) + level(code + 1)) code++;
+      levels[row * width + i] = level(code);
+      codes[row * width + i] = code;
+    }
+  }
+  return { rows, least, greatest, width, levels, codes };
+}

@@ -1,0 +1,42 @@
+import { compileModulePattern, InvalidArgumentError } from '@lbs/format';
+import * as v from 'valibot';
+
+const salientSchema = v.strictObject({
+  /** Name of a saliency score. */
+  score: v.string(),
+  /** Share of a tensor's weights that are salient. */
+  fraction: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+});
+
+const ruleSchema = v.strictObject({
+  /** Module names, or `re:` and a regular expression for the whole name. */
+  targets: v.pipe(v.array(v.string()), v.minLength(1)),
+  /** Name of a number format. */
+  format: v.string(),
+  /** Name of a solver. */
+  solver: v.string(),
+  salient: v.optional(salientSchema),
+});
+
+const recipeSchema = v.strictObject({
+  name: v.string(),
+  /** The first rule with a target that matches a module says how it is quantized; others are copied. */
+  rules: v.pipe(v.array(ruleSchema), v.minLength(1)),
+});
+
+/** How one kind of module is quantized. */
+export type RecipeRule = v.InferOutput<typeof ruleSchema>;
+
+/** A quantization method as data: JSON in, JSON out. */
+export type Recipe = v.InferOutput<typeof recipeSchema>;
+
+/** Checks a recipe that came as JSON. Throws InvalidArgumentError that names the field. */
+export function parseRecipe(value: unknown): Recipe {
+  const result = v.safeParse(recipeSchema, value);
+  if (!result.success) {
+    const [issue] = result.issues;
+    throw new InvalidArgumentError(`recipe: ${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
+  }
+  for (const rule of result.output.rules) rule.targets.forEach(compileModulePattern);
+  return result.output;
+}
