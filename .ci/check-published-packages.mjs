@@ -40,7 +40,10 @@ async function typeProblems(unpacked) {
     .filter((problem) =>
       resolutionKinds.some((kind) => problemAffectsResolutionKind(problem, kind, analysis)),
     )
-    .map((problem) => `types: ${JSON.stringify(problem)}`);
+    .map((problem) => {
+      const { kind, entrypoint, fileName, typesFileName, resolutionKind } = problem;
+      return `types: ${kind} at ${entrypoint ?? fileName ?? typesFileName}, ${resolutionKind ?? 'all resolutions'}`;
+    });
 }
 
 async function checkPublished({ folder, manifest }, destination) {
@@ -78,8 +81,8 @@ function printReports(reports) {
   console.log(`${'package'.padEnd(22)}${'files'.padStart(6)}${'packed'.padStart(12)}  result`);
   for (const { name, files, packedBytes, problems } of reports) {
     const size = `${(packedBytes / 1024).toFixed(1)} KiB`;
-    const result = problems.length === 0 ? 'good' : `${problems.length} problem(s)`;
+    const result = problems.length === 0 ? 'good' : `problems: ${problems.length}`;
     console.log(`${name.padEnd(22)}${String(files).padStart(6)}${size.padStart(12)}  ${result}`);
-    for (const problem of problems) console.error(`  ${problem}`);
+    for (const problem of problems) console.log(`  ${problem}`);
   }
 }
