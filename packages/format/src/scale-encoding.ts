@@ -19,7 +19,8 @@ export const bytesPerScaleBase: Readonly<Record<ScaleEncoding, number>> = { floa
 /** The `log8` code of the scale 0. */
 export const log8Zero = 255;
 
-const log8Factors = Float64Array.from({ length: 256 }, (_, code) =>
+/** float32, so that every implementation has the same factors whatever its power function rounds to. */
+const log8Factors = Float32Array.from({ length: 256 }, (_, code) =>
   code === log8Zero ? 0 : 2 ** (-code / 32),
 );
 

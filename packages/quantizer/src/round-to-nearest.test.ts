@@ -1,0 +1,232 @@
+import {
+  defineNumberFormat,
+  dequantize,
+  doubledLevels,
+  int3,
+  int4,
+  int8,
+  lbs3,
+  lbs4,
+  linearLevelTable,
+  type NumberFormat,
+  numberFormats,
+} from '@lbs/format';
+import { selectTopK } from '@lbs/topk-saliency';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { roundToNearest } from './round-to-nearest.js';
+import { createRowEncoder } from './row-encoder.js';
+
+const finiteWeight = fc.float({ min: -100, max: 100, noNaN: true });
+
+/** Normally distributed, the same every time. */
+function normalWeights(count: number, seed = 1): Float32Array {
+  let state = seed;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state + 0.5) / 2 ** 32;
+  };
+  return Float32Array.from(
+    { length: count },
+    () => Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random()),
+  );
+}
+
+function squaredError(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0);
+}
+
+function quantized(weights: Float32Array, columns: number, format: NumberFormat, salient?: Uint32Array) {
+  const rows = weights.length / columns;
+  return roundToNearest.solve({ weights, rows, columns, format, ...(salient && { salient }) });
+}
+
+describe('the row encoder', () => {
+  const small = [
+    defineNumberFormat({ name: 'b2-s1x4', privateBits: 2, sharedBits: 1, sharingBlock: 4, groupSize: 16 }),
+    defineNumberFormat({ name: 'b1-s2x4', privateBits: 1, sharedBits: 2, sharingBlock: 4, groupSize: 16 }),
+    defineNumberFormat({
+      name: 'b1-s1x4-uneven',
+      privateBits: 1,
+      sharedBits: 1,
+      sharingBlock: 4,
+      groupSize: 16,
+      levelTable: { name: 'uneven', levels: [0, 7, 9, 30], centre: 10 },
+    }),
+  ];
+
+  test.each(small)(
+    '$name: no choice of shared and private codes has a smaller error (brute force)',
+    (format) => {
+      const encoder = createRowEncoder(format);
+      const doubled = doubledLevels(format.levelTable);
+      const importance = fc.float({ min: 0, max: 4, noNaN: true });
+      const block = fc.array(fc.tuple(fc.float({ min: -20, max: 20, noNaN: true }), importance), {
+        minLength: 4,
+        maxLength: 4,
+      });
+      fc.assert(
+        fc.property(block, fc.float({ min: Math.fround(0.1), max: 5, noNaN: true }), (pairs, scale) => {
+          const weights = Float32Array.from(pairs, ([weight]) => weight);
+          const weighting = Float32Array.from(pairs, ([, value]) => value);
+          const errorOf = (code: number, i: number) =>
+            weighting[i]! * (weights[i]! - 0.5 * scale * doubled[code]!) ** 2;
+          let least = Number.POSITIVE_INFINITY;
+          const choices = 2 ** format.privateBits;
+          for (let shared = 0; shared < 2 ** format.sharedBits; shared++) {
+            for (let combination = 0; combination < choices ** 4; combination++) {
+              let error = 0;
+              for (let i = 0; i < 4; i++) {
+                const code = Math.floor(combination / choices ** i) % choices;
+                error += errorOf(code * 2 ** format.sharedBits + shared, i);
+              }
+              least = Math.min(least, error);
+            }
+          }
+          const { error } = encoder.fit(weights, weighting, 0, 4, scale);
+          expect(error).toBeLessThanOrEqual(least * (1 + 1e-9) + 1e-12);
+          expect(error).toBeGreaterThanOrEqual(least * (1 - 1e-9) - 1e-12);
+
+          const into = { codes: new Uint8Array(4), sharedCodes: new Uint8Array(1) };
+          encoder.encode(weights, weighting, 0, 4, scale, into);
+          const encoded = [...into.codes].reduce(
+            (sum, code, i) => sum + errorOf(code * 2 ** format.sharedBits + into.sharedCodes[0]!, i),
+            0,
+          );
+          expect(encoded).toBeCloseTo(error, 6);
+        }),
+        { numRuns: 200 },
+      );
+    },
+  );
+});
+
+describe('round to nearest', () => {
+  test.each(numberFormats)('$name: weights on the grid come back exactly', (format) => {
+    const doubled = doubledLevels(format.levelTable);
+    const scale = 0.125;
+    const rowsOfTable = 2 ** format.sharedBits;
+    // Every block takes levels of one table row, its largest among them: the scale of the grid fits exactly.
+    const weights = Float32Array.from({ length: 4 * 128 }, (_, i) => {
+      const privateCode = i % 2 === 0 ? i % 2 ** format.privateBits : 2 ** format.privateBits - 1;
+      return 0.5 * scale * doubled[privateCode * rowsOfTable + (rowsOfTable - 1)]!;
+    });
+    expect(squaredError(weights, dequantize(quantized(weights, 128, format)))).toBeLessThan(1e-9);
+  });
+
+  test.each(numberFormats)(
+    '$name: never worse than the scale that just reaches the largest weight',
+    (format) => {
+      fc.assert(
+        fc.property(fc.array(finiteWeight, { minLength: 1, maxLength: 100 }), (values) => {
+          const weights = Float32Array.from(values);
+          const encoder = createRowEncoder(format);
+          const everything = new Float32Array(weights.length).fill(1);
+          let simple = 0;
+          for (let start = 0; start < weights.length; start += format.groupSize) {
+            const end = Math.min(start + format.groupSize, weights.length);
+            const largest = weights.subarray(start, end).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+            simple += encoder.fit(weights, everything, start, end, largest / encoder.reach).error;
+          }
+          const found = squaredError(weights, dequantize(quantized(weights, weights.length, format)));
+          // What the storage of the scale may cost: half a step of binary16 or of the logarithmic grid.
+          expect(found).toBeLessThanOrEqual(
+            simple * 1.05 + 1e-3 * weights.reduce((sum, w) => sum + w * w, 0) + 1e-12,
+          );
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
+
+  test('each format reaches the signal-to-noise ratio that theory promises for normal weights', () => {
+    const weights = normalWeights(256 * 256);
+    const energy = squaredError(weights, new Float32Array(weights.length));
+    const decibels = (format: NumberFormat) =>
+      10 * Math.log10(energy / squaredError(weights, dequantize(quantized(weights, 256, format))));
+    expect(decibels(int8)).toBeGreaterThan(44);
+    expect(decibels(int4)).toBeGreaterThan(20.2);
+    expect(decibels(int3)).toBeGreaterThan(14.4);
+    expect(decibels(lbs4)).toBeGreaterThan(decibels(int4) + 2);
+    expect(decibels(lbs3)).toBeGreaterThan(decibels(int3) + 1.8);
+  });
+
+  test('sharing one bit of INT5 by a block of weights lies between INT4 and INT5', () => {
+    const weights = normalWeights(64 * 256);
+    const errorOf = (options: { privateBits: number; sharedBits?: number; sharingBlock?: number }) => {
+      const format = defineNumberFormat({
+        name: 'x',
+        groupSize: 64,
+        levelTable: linearLevelTable(options.privateBits + (options.sharedBits ?? 0)),
+        ...options,
+      });
+      return squaredError(weights, dequantize(quantized(weights, 256, format)));
+    };
+    const shared = errorOf({ privateBits: 4, sharedBits: 1, sharingBlock: 8 });
+    expect(shared).toBeLessThan(errorOf({ privateBits: 4 }));
+    expect(shared).toBeGreaterThan(errorOf({ privateBits: 5 }));
+  });
+
+  test('all-zero rows and groups come back as zeros', () => {
+    for (const format of [int4, lbs4]) {
+      const weights = new Float32Array(2 * 128);
+      weights.set(normalWeights(64), 192);
+      const restored = dequantize(quantized(weights, 128, format));
+      expect(restored.subarray(0, 192).every((weight) => weight === 0)).toBe(true);
+      expect(restored[200]).not.toBe(0);
+    }
+  });
+
+  test('extreme magnitudes stay finite', () => {
+    for (const format of [int8, lbs3]) {
+      for (const size of [3e38, 1e-30, 1e-45]) {
+        const restored = dequantize(
+          quantized(
+            normalWeights(64).map((weight) => weight * size),
+            64,
+            format,
+          ),
+        );
+        expect(restored.every(Number.isFinite)).toBe(true);
+      }
+    }
+  });
+});
+
+describe('salient weights', () => {
+  const outliers = () => {
+    const weights = normalWeights(32 * 256);
+    for (let i = 5; i < weights.length; i += 301) weights[i]! *= 12;
+    return weights;
+  };
+
+  test('come back to within half a residual step, and spare their group the stretched scale', () => {
+    const weights = outliers();
+    const salient = selectTopK(weights.map(Math.abs), 40);
+    const matrix = quantized(weights, 256, lbs3, salient);
+    const restored = dequantize(matrix);
+    for (const index of salient) {
+      const sigma = matrix.salient!.scales[Math.floor(index / 256)]!;
+      expect(Math.abs(restored[index]! - weights[index]!)).toBeLessThanOrEqual(sigma / 2 + 1e-6);
+    }
+    expect(squaredError(weights, restored)).toBeLessThan(
+      0.7 * squaredError(weights, dequantize(quantized(weights, 256, lbs3))),
+    );
+  });
+
+  test('all of them salient: the error is that of an int8 residual', () => {
+    const weights = normalWeights(4 * 128);
+    const restored = dequantize(quantized(weights, 128, int4, Uint32Array.from(weights.keys())));
+    const largest = weights.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    for (const [i, weight] of weights.entries())
+      expect(Math.abs(weight - restored[i]!)).toBeLessThan(largest / 254 + 1e-3);
+  });
+
+  test('the same input gives the same bytes', () => {
+    const weights = outliers();
+    const salient = selectTopK(weights.map(Math.abs), 40);
+    expect(quantized(weights, 256, lbs4, salient)).toEqual(
+      quantized(weights.slice(), 256, lbs4, salient.slice()),
+    );
+  });
+});
