@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { listFiles, readWorkspace, repositoryRoot } from './workspace.mjs';
+import { listFiles, readJsonWithComments, readWorkspace, repositoryRoot } from './workspace.mjs';
 
 const workspace = readWorkspace(repositoryRoot);
 const published = workspace.filter((pkg) => pkg.folder.startsWith('packages/'));
@@ -51,4 +51,14 @@ describe.each(published)('$folder, as it is published', ({ folder, manifest }) =
     expect(manifest.sideEffects).toBe(false);
     expect(manifest.files).toEqual(expect.arrayContaining(['dist', 'src', '!**/*.test.*', '!**/fixtures']));
   });
+});
+
+test.each(['tsconfig.json', '.config/tsconfig.tests.json'])('%s covers every package', (file) => {
+  const { references } = readJsonWithComments(join(repositoryRoot, file));
+  const folders = references.map(({ path }) => path.replace('../', ''));
+  expect(folders).toEqual(expect.arrayContaining(workspace.map((pkg) => pkg.folder)));
+});
+
+test('the lockfile works with every registry', () => {
+  expect(readFileSync(join(repositoryRoot, 'pnpm-lock.yaml'), 'utf8')).not.toMatch(/https?:\/\/|tarball:/);
 });

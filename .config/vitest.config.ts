@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['{packages/*,benchmarks,datasets}/src/**/*.test.ts', '.ci/**/*.test.mjs'],
     // Property tests and whole small models take seconds on a slow shared core.
     testTimeout: 120_000,
+    hookTimeout: 120_000,
     reporters: process.env['CI'] ? ['default', ['json', { outputFile: resultsFile }]] : ['default'],
   },
 });
