@@ -1,1 +1,4 @@
-export {};
+export type { Pointer } from './arena.js';
+export { type AttentionShape, createKernels, type Kernels, type KernelsOptions } from './kernels.js';
+export type { Matrix } from './matrix.js';
+export { MemoryLimitError } from './memory-limit-error.js';

@@ -1,0 +1,193 @@
+import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
+import { Decoder, QuantizedHeader } from './quantized-header';
+import { quarterSharedCodes, unitSharedBits } from './shared-codes';
+
+// A decoded row is one of the four of a panel: 8 columns are 16 bytes, the next 8 columns follow after those of the other rows.
+const step: usize = 64;
+
+@inline
+function storeBytes(levels: v128, quarter: i32, target: usize): void {
+  v128.store(target + 2 * step * quarter, i16x8.extend_low_i8x16_s(levels));
+  v128.store(target + 2 * step * quarter + step, i16x8.extend_high_i8x16_s(levels));
+}
+
+@inline
+function storeLinear(codes: v128, centre: v128, quarter: i32, target: usize): void {
+  const low = i16x8.extend_low_i8x16_u(codes);
+  const high = i16x8.extend_high_i8x16_u(codes);
+  v128.store(target + 2 * step * quarter, i16x8.sub(i16x8.shl(low, 1), centre));
+  v128.store(target + 2 * step * quarter + step, i16x8.sub(i16x8.shl(high, 1), centre));
+}
+
+/** The shared code of a quarter chooses one of 2^s codebooks of 16 signed bytes, the private codes index it. */
+@inline
+function decodeCodebook(bits: i32, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const sharedBits = m.sharedBits;
+  const mask: u32 = ((1 << sharedBits) - 1) << 4;
+  const shift1 = (1 >> m.blockShift) * sharedBits;
+  const shift2 = (2 >> m.blockShift) * sharedBits;
+  const shift3 = (3 >> m.blockShift) * sharedBits;
+  const tables = m.tables;
+  const blockShift = m.blockShift;
+  const units = m.units;
+  for (let unit: u32 = 0; unit < units; unit++) {
+    const low = nibblesLow(packed, bits);
+    const high = nibblesHigh(packed, bits);
+    const two = pairs(packed, bits);
+    const one = singles(packed, bits);
+    const rows = unitSharedBits(shared, unit, blockShift, sharedBits) << 4;
+    storeBytes(v128.swizzle(v128.load(tables + (rows & mask)), quarterCodes(packed, bits, 0, low, high, two, one)), 0, target);
+    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift1) & mask)), quarterCodes(packed, bits, 1, low, high, two, one)), 1, target);
+    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift2) & mask)), quarterCodes(packed, bits, 2, low, high, two, one)), 2, target);
+    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift3) & mask)), quarterCodes(packed, bits, 3, low, high, two, one)), 3, target);
+    packed += 8 * bits;
+    target += 8 * step;
+  }
+}
+
+/** The level of each whole code from up to four vectors of 16 levels: a swizzle gives 0 for an index past its own 16. */
+@inline
+function tableLevels(codes: v128, m: QuantizedHeader): v128 {
+  let levels = v128.swizzle(v128.load(m.tables), codes);
+  for (let table: u32 = 1; table < m.tableCount; table++) {
+    const index = i8x16.sub(codes, i8x16.splat(<i8>(table << 4)));
+    levels = v128.or(levels, v128.swizzle(v128.load(m.tables + (table << 4)), index));
+  }
+  return levels;
+}
+
+@inline
+function decodePattern(bits: i32, isLinear: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const unitBytes = (8 * m.sharedBits) / (m.sharingBlock);
+  const centre = i16x8.splat(<i16>m.doubledCentre);
+  for (let unit: u32 = 0; unit < m.units; unit++) {
+    const low = nibblesLow(packed, bits);
+    const high = nibblesHigh(packed, bits);
+    const two = pairs(packed, bits);
+    const one = singles(packed, bits);
+    const sharedBits = v128.load(shared);
+    for (let quarter = 0; quarter < 4; quarter++) {
+      let codes: v128;
+      if (quarter == 0) codes = quarterCodes(packed, bits, 0, low, high, two, one);
+      else if (quarter == 1) codes = quarterCodes(packed, bits, 1, low, high, two, one);
+      else if (quarter == 2) codes = quarterCodes(packed, bits, 2, low, high, two, one);
+      else codes = quarterCodes(packed, bits, 3, low, high, two, one);
+      codes = v128.or(i8x16.shl(codes, m.sharedBits), quarterSharedCodes(sharedBits, quarter, m));
+      if (isLinear) storeLinear(codes, centre, quarter, target);
+      else storeBytes(tableLevels(codes, m), quarter, target);
+    }
+    packed += 8 * bits;
+    shared += unitBytes;
+    target += 8 * step;
+  }
+}
+
+@inline
+function withBlockCode(codes: v128, rows: u32, sharedBits: u32, mask: u32): v128 {
+  return v128.or(i8x16.shl(codes, sharedBits), i8x16.splat(<i8>(rows & mask)));
+}
+
+/** Linear level tables: 2 * code - 2 * centre on 16-bit lanes. `hasBlocks` where sharing blocks of 16 * 2^k columns give the low bits. */
+@inline
+function decodeLinear(bits: i32, hasBlocks: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const centre = i16x8.splat(<i16>m.doubledCentre);
+  const sharedBits = m.sharedBits;
+  const mask: u32 = (1 << sharedBits) - 1;
+  const units = m.units;
+  for (let unit: u32 = 0; unit < units; unit++) {
+    const low = nibblesLow(packed, bits);
+    const high = nibblesHigh(packed, bits);
+    const two = pairs(packed, bits);
+    const one = singles(packed, bits);
+    let codes0 = quarterCodes(packed, bits, 0, low, high, two, one);
+    let codes1 = quarterCodes(packed, bits, 1, low, high, two, one);
+    let codes2 = quarterCodes(packed, bits, 2, low, high, two, one);
+    let codes3 = quarterCodes(packed, bits, 3, low, high, two, one);
+    if (hasBlocks) {
+      const rows = unitSharedBits(shared, unit, m.blockShift, sharedBits);
+      codes0 = withBlockCode(codes0, rows, sharedBits, mask);
+      codes1 = withBlockCode(codes1, rows >> ((1 >> m.blockShift) * sharedBits), sharedBits, mask);
+      codes2 = withBlockCode(codes2, rows >> ((2 >> m.blockShift) * sharedBits), sharedBits, mask);
+      codes3 = withBlockCode(codes3, rows >> ((3 >> m.blockShift) * sharedBits), sharedBits, mask);
+    }
+    storeLinear(codes0, centre, 0, target);
+    storeLinear(codes1, centre, 1, target);
+    storeLinear(codes2, centre, 2, target);
+    storeLinear(codes3, centre, 3, target);
+    packed += 8 * bits;
+    target += 8 * step;
+  }
+}
+
+/** Any format, one weight at a time. Columns past the end stay undecoded: their activations are 0. */
+function decodeLookup(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const sharedBits = m.sharedBits;
+  const mask: u32 = (1 << sharedBits) - 1;
+  let position: u32 = 0;
+  let left = m.sharingBlock;
+  for (let column: u32 = 0; column < m.columns; column++) {
+    let plane = packed + (column >> 6) * 8 * m.privateBits;
+    const i = column & 63;
+    let code: u32 = 0;
+    let shift: u32 = sharedBits;
+    for (let width: u32 = 8; width > 0; width >>= 1) {
+      if (!(m.privateBits & width)) continue;
+      const bytes = 8 * width;
+      const field: u32 = <u32>load<u8>(plane + (i % bytes)) >> (width * (i / bytes));
+      code |= (field & ((1 << width) - 1)) << shift;
+      plane += bytes;
+      shift += width;
+    }
+    if (sharedBits) {
+      code |= (<u32>load<u16>(shared + (position >> 3)) >> (position & 7)) & mask;
+      if (--left == 0) {
+        left = m.sharingBlock;
+        position += sharedBits;
+      }
+    }
+    store<i16>(target + step * (column >> 3) + 2 * (column & 7), load<i16>(m.lookup + 2 * code));
+  }
+}
+
+/** Writes one row's doubled levels as int16 into its place of a panel of four rows. */
+export function decodeRow(m: QuantizedHeader, row: u32, target: usize): void {
+  const packed = m.packed + row * m.units * 8 * m.privateBits;
+  const shared = m.shared + row * m.sharedStride;
+  const bits = m.privateBits;
+  switch (m.decoder) {
+    case Decoder.codebook:
+      if (bits == 4) decodeCodebook(4, m, packed, shared, target);
+      else if (bits == 3) decodeCodebook(3, m, packed, shared, target);
+      else if (bits == 2) decodeCodebook(2, m, packed, shared, target);
+      else decodeCodebook(1, m, packed, shared, target);
+      return;
+    case Decoder.table:
+      if (bits == 5) decodePattern(5, false, m, packed, shared, target);
+      else if (bits == 4) decodePattern(4, false, m, packed, shared, target);
+      else if (bits == 3) decodePattern(3, false, m, packed, shared, target);
+      else if (bits == 2) decodePattern(2, false, m, packed, shared, target);
+      else decodePattern(1, false, m, packed, shared, target);
+      return;
+    case Decoder.linear:
+      if (bits == 8) decodeLinear(8, false, m, packed, shared, target);
+      else if (bits == 7) decodeLinear(7, false, m, packed, shared, target);
+      else if (bits == 6) decodeLinear(6, false, m, packed, shared, target);
+      else decodeLinear(5, false, m, packed, shared, target);
+      return;
+    case Decoder.linearBlocks:
+      if (bits == 7) decodeLinear(7, true, m, packed, shared, target);
+      else if (bits == 6) decodeLinear(6, true, m, packed, shared, target);
+      else if (bits == 5) decodeLinear(5, true, m, packed, shared, target);
+      else decodeLinear(4, true, m, packed, shared, target);
+      return;
+    case Decoder.linearPattern:
+      if (bits == 7) decodePattern(7, true, m, packed, shared, target);
+      else if (bits == 6) decodePattern(6, true, m, packed, shared, target);
+      else if (bits == 5) decodePattern(5, true, m, packed, shared, target);
+      else if (bits == 4) decodePattern(4, true, m, packed, shared, target);
+      else decodePattern(3, true, m, packed, shared, target);
+      return;
+    default:
+      decodeLookup(m, packed, shared, target);
+  }
+}

@@ -1,0 +1,187 @@
+import { decodeRow } from './decode-row';
+import { storeLanes, sumOfEachI32 } from './lanes';
+import { QuantizedHeader } from './quantized-header';
+
+// A panel is four rows of int16 doubled levels, interleaved by 8 columns: [paddedColumns / 8, 4 rows, 8 columns]. So one stream
+// feeds four rows, and its scales [chunks, 4 rows] give one vector a chunk.
+//
+// No int32 overflow: |doubled level| <= 510 and |activation code| <= 32767, so the sum over the 64 columns of a chunk is at most
+// 510 * 32767 * 64 < 2^30.
+
+/** Decodes rows `row` to `row + 3`; rows past the end get the scale 0. */
+export function decodePanel(m: QuantizedHeader, row: u32, chunks: u32, panel: usize, scales: usize): void {
+  for (let i: u32 = 0; i < 4; i++) {
+    const isReal = row + i < m.rows;
+    if (isReal) decodeRow(m, row + i, panel + 16 * i);
+    let source = m.scales + (row + i) * 4 * m.groups;
+    let target = scales + 4 * i;
+    let left = m.chunksPerGroup;
+    for (let chunk: u32 = 0; chunk < chunks; chunk++) {
+      store<f32>(target, isReal ? load<f32>(source) : 0);
+      target += 16;
+      if (--left == 0) {
+        left = m.chunksPerGroup;
+        source += 4;
+      }
+    }
+  }
+}
+
+@inline
+function scaled(sums: v128, weightScales: v128, activationScale: usize): v128 {
+  return f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(weightScales, v128.load32_splat(activationScale)));
+}
+
+/** Four rows times two tokens. */
+@inline
+function multiplyPair(
+  panel: usize,
+  scales: usize,
+  chunks: u32,
+  chunkColumns: u32,
+  a: usize,
+  b: usize,
+  aScales: usize,
+  bScales: usize,
+  aOutput: usize,
+  bOutput: usize,
+  lanes: u32,
+): void {
+  let aSum: v128 = f32x4.splat(0);
+  let bSum: v128 = f32x4.splat(0);
+  const end = scales + 16 * chunks;
+  while (scales < end) {
+    let a0: v128 = i32x4.splat(0);
+    let a1: v128 = i32x4.splat(0);
+    let a2: v128 = i32x4.splat(0);
+    let a3: v128 = i32x4.splat(0);
+    let b0: v128 = i32x4.splat(0);
+    let b1: v128 = i32x4.splat(0);
+    let b2: v128 = i32x4.splat(0);
+    let b3: v128 = i32x4.splat(0);
+    const chunkEnd = a + 2 * chunkColumns;
+    while (a < chunkEnd) {
+      const x = v128.load(a);
+      const y = v128.load(b);
+      let w = v128.load(panel);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(w, x));
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(w, y));
+      w = v128.load(panel, 16);
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(w, x));
+      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(w, y));
+      w = v128.load(panel, 32);
+      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(w, x));
+      b2 = i32x4.add(b2, i32x4.dot_i16x8_s(w, y));
+      w = v128.load(panel, 48);
+      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(w, x));
+      b3 = i32x4.add(b3, i32x4.dot_i16x8_s(w, y));
+      a += 16;
+      b += 16;
+      panel += 64;
+    }
+    const weightScales = v128.load(scales);
+    aSum = f32x4.add(aSum, scaled(sumOfEachI32(a0, a1, a2, a3), weightScales, aScales));
+    bSum = f32x4.add(bSum, scaled(sumOfEachI32(b0, b1, b2, b3), weightScales, bScales));
+    scales += 16;
+    aScales += 4;
+    bScales += 4;
+  }
+  storeLanes(aOutput, aSum, lanes);
+  storeLanes(bOutput, bSum, lanes);
+}
+
+/** Four rows times one token. The same operations in the same order as `multiplyPair`, so the same bits. */
+@inline
+function multiplySingle(
+  panel: usize,
+  scales: usize,
+  chunks: u32,
+  chunkColumns: u32,
+  a: usize,
+  aScales: usize,
+  output: usize,
+  lanes: u32,
+): void {
+  let sum: v128 = f32x4.splat(0);
+  const end = scales + 16 * chunks;
+  while (scales < end) {
+    let a0: v128 = i32x4.splat(0);
+    let a1: v128 = i32x4.splat(0);
+    let a2: v128 = i32x4.splat(0);
+    let a3: v128 = i32x4.splat(0);
+    const chunkEnd = a + 2 * chunkColumns;
+    while (a < chunkEnd) {
+      const x = v128.load(a);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(v128.load(panel), x));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(v128.load(panel, 16), x));
+      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(v128.load(panel, 32), x));
+      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(v128.load(panel, 48), x));
+      a += 16;
+      panel += 64;
+    }
+    sum = f32x4.add(sum, scaled(sumOfEachI32(a0, a1, a2, a3), v128.load(scales), aScales));
+    scales += 16;
+    aScales += 4;
+  }
+  storeLanes(output, sum, lanes);
+}
+
+/**
+ * Output [tokens, rows] = int16 activations [tokens, paddedColumns] times the dense codes of the matrix, four rows after four
+ * rows: each panel is decoded once and meets every token. `panel` holds 8 * paddedColumns bytes, `panelScales` 16 * chunks.
+ */
+export function multiplyPanels(
+  header: usize,
+  codes: usize,
+  codeScales: usize,
+  output: usize,
+  tokens: u32,
+  panel: usize,
+  panelScales: usize,
+): void {
+  const m = changetype<QuantizedHeader>(header);
+  const chunkColumns = m.chunkColumns;
+  const chunks = (m.columns + chunkColumns - 1) / chunkColumns;
+  const codeStride = 128 * m.units;
+  const scaleStride = 4 * chunks;
+  const outputStride = 4 * m.rows;
+  for (let row: u32 = 0; row < m.rows; row += 4) {
+    decodePanel(m, row, chunks, panel, panelScales);
+    const lanes = m.rows - row;
+    let a = codes;
+    let aScales = codeScales;
+    let target = output + 4 * row;
+    let token: u32 = 0;
+    for (; token + 2 <= tokens; token += 2) {
+      const b = a + codeStride;
+      const bScales = aScales + scaleStride;
+      multiplyPair(panel, panelScales, chunks, chunkColumns, a, b, aScales, bScales, target, target + outputStride, lanes);
+      a += 2 * codeStride;
+      aScales += 2 * scaleStride;
+      target += 2 * outputStride;
+    }
+    if (token < tokens) multiplySingle(panel, panelScales, chunks, chunkColumns, a, aScales, target, lanes);
+  }
+}
+
+/** One row as float32 [columns], bit for bit what `dequantize` of @lbs/format gives. `panel` as in `multiplyPanels`. */
+export function dequantizeRow(header: usize, row: u32, output: usize, panel: usize): void {
+  const m = changetype<QuantizedHeader>(header);
+  decodeRow(m, row, panel);
+  const groupColumns = m.chunksPerGroup * m.chunkColumns;
+  const scales = m.scales + row * 4 * m.groups;
+  for (let group: u32 = 0; group < m.groups; group++) {
+    const scale = load<f32>(scales + 4 * group);
+    const end = min((group + 1) * groupColumns, m.columns);
+    for (let column = group * groupColumns; column < end; column++) {
+      const level = load<i16>(panel + 64 * (column >> 3) + 2 * (column & 7));
+      store<f32>(output + 4 * column, scale * <f32>level);
+    }
+  }
+  if (!m.salientOffsets) return;
+  const end = load<u32>(m.salientOffsets + 4 * row, 4);
+  for (let i = load<u32>(m.salientOffsets + 4 * row); i < end; i++) {
+    const place = output + 4 * load<u32>(m.salientColumns + 4 * i);
+    store<f32>(place, load<f32>(place) + load<f32>(m.salientValues + 4 * i));
+  }
+}

@@ -1,0 +1,203 @@
+import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
+import { Arena, type Pointer } from './arena.js';
+import { loadDenseMatrix } from './dense-matrix.js';
+import type { Matrix, MatrixOperations } from './matrix.js';
+import { loadQuantizedMatrix } from './quantized-matrix.js';
+import { instantiate, type WasmExports } from './wasm-exports.js';
+
+/** Shape of one attention step. */
+export interface AttentionShape {
+  /** New tokens, whose keys and values are in the cache already. */
+  readonly tokens: number;
+  /** Query heads; a multiple of kvHeads. */
+  readonly heads: number;
+  /** Key and value heads; each serves heads / kvHeads consecutive query heads. */
+  readonly kvHeads: number;
+  /** Dimensions of a head, a multiple of 4. */
+  readonly headDim: number;
+  /** Position of the first new token. */
+  readonly start: number;
+}
+
+export interface KernelsOptions {
+  /** Size of the memory at the start; it grows on demand. Default 1 MiB. */
+  readonly initialBytes?: number;
+}
+
+/**
+ * The kernels over one WebAssembly memory of up to 4 GiB. Arrays are float32 unless said otherwise, row-major, and named by
+ * their address. Addresses are not checked: an array must lie in memory that `allocate` gave.
+ */
+export class Kernels {
+  readonly #arena: Arena;
+  readonly #wasm: WasmExports;
+  readonly #operations = new WeakMap<Matrix, MatrixOperations>();
+
+  /** Use `createKernels`. */
+  constructor(arena: Arena, wasm: WasmExports) {
+    this.#arena = arena;
+    this.#wasm = wasm;
+  }
+
+  /** Bytes in use. */
+  get bytes(): number {
+    return this.#arena.mark();
+  }
+
+  /**
+   * Address of `bytes` new bytes with undefined contents; `alignment` is a power of two. May detach views. Throws
+   * MemoryLimitError beyond 4 GiB.
+   */
+  allocate(bytes: number, alignment = 64): Pointer {
+    return this.#arena.allocate(bytes, alignment);
+  }
+
+  /** A mark for `release`. */
+  mark(): Pointer {
+    return this.#arena.mark();
+  }
+
+  /** Takes back everything that was allocated or loaded since `mark` was taken. */
+  release(mark: Pointer): void {
+    this.#arena.release(mark);
+  }
+
+  /** A fresh view. Do not hold it across an allocation, a load or a `multiply`: growth detaches it. */
+  float32(pointer: Pointer, length: number): Float32Array<ArrayBuffer> {
+    return this.#arena.float32(pointer, length);
+  }
+
+  /** A fresh view, as `float32`. */
+  uint32(pointer: Pointer, length: number): Uint32Array<ArrayBuffer> {
+    return this.#arena.uint32(pointer, length);
+  }
+
+  /** A fresh view, as `float32`. */
+  uint8(pointer: Pointer, length: number): Uint8Array<ArrayBuffer> {
+    return this.#arena.uint8(pointer, length);
+  }
+
+  /** Copies float32 weights [rows, columns]. */
+  loadDense(weights: Float32Array, rows: number, columns: number): Matrix {
+    return this.#register(loadDenseMatrix(this.#arena, this.#wasm, weights, rows, columns));
+  }
+
+  /** Copies a quantized matrix: its codes stay packed. Throws InvalidArgumentError where a part has the wrong size. */
+  loadQuantized(matrix: QuantizedMatrix): Matrix {
+    return this.#register(loadQuantizedMatrix(this.#arena, this.#wasm, matrix));
+  }
+
+  /**
+   * output [tokens, rows] = input [tokens, columns] times the matrix transposed. Output must not overlap the input.
+   *
+   * A dense matrix is multiplied in float32. For a quantized one the activations are rounded to int16 with one scale a token and
+   * a chunk of gcd(64, group size) columns, scale = max(|x|, 2^-64) / 32767; products are exact int32 sums a chunk. Against the
+   * weights that `dequantize` gives, each d + s of its code and its salient part, the error of an output is at most
+   *
+   *     sum over chunks of (scale / 2 * sum |d|)  +  (chunks + salient weights of the row + 8) * 2^-23 * sum (|d| + |s|) |x|.
+   *
+   * A token's result is the same bits in a batch of any size; only the salient weights' part is summed in another order from
+   * 8 tokens on (within the bound above). Inputs that are NaN or infinite give NaN.
+   */
+  multiply(matrix: Matrix, input: Pointer, output: Pointer, tokens: number): void {
+    this.#operationsOf(matrix).multiply(input, output, tokens);
+  }
+
+  /**
+   * output [rows.length, columns] = the chosen rows of the matrix (an embedding lookup); of a quantized matrix, exactly what
+   * `dequantize` gives. Throws InvalidArgumentError for a row that does not exist.
+   */
+  gather(matrix: Matrix, rows: ArrayLike<number>, output: Pointer): void {
+    const operations = this.#operationsOf(matrix);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      if (!(Number.isInteger(row) && row >= 0 && row < matrix.rows)) {
+        throw new InvalidArgumentError(`row ${row} is not one of the ${matrix.rows} rows of the matrix`);
+      }
+      operations.copyRow(row, output + 4 * i * matrix.columns);
+    }
+  }
+
+  /** output [tokens, width] = input / sqrt(mean(input^2) + epsilon) * weight [width]. Output may be the input. */
+  rmsNorm(
+    input: Pointer,
+    weight: Pointer,
+    output: Pointer,
+    tokens: number,
+    width: number,
+    epsilon: number,
+  ): void {
+    this.#wasm.rmsNorm(input, weight, output, tokens, width, epsilon);
+  }
+
+  /**
+   * Rotary position embedding in place on [tokens, heads, headDim], where dimension i turns with dimension i + headDim / 2.
+   * `cosines` and `sines` are [positions, headDim / 2]; token t has position start + t.
+   */
+  rotate(values: Pointer, cosines: Pointer, sines: Pointer, shape: Omit<AttentionShape, 'kvHeads'>): void {
+    if (shape.headDim % 2) throw new InvalidArgumentError(`headDim must be even, not ${shape.headDim}`);
+    this.#wasm.rotate(values, cosines, sines, shape.tokens, shape.heads, shape.headDim, shape.start);
+  }
+
+  /** Copies new keys or values [tokens, width] into a cache [capacity, width] at position `start`; width = kvHeads * headDim. */
+  store(source: Pointer, cache: Pointer, start: number, tokens: number, width: number): void {
+    const target = cache + 4 * start * width;
+    this.uint8(0, this.#arena.memory.buffer.byteLength).copyWithin(
+      target,
+      source,
+      source + 4 * tokens * width,
+    );
+  }
+
+  /**
+   * Causal attention: output [tokens, heads, headDim] from queries of that shape over caches of keys and values
+   * [capacity, kvHeads, headDim]. Token t sees the positions 0 to start + t; scores are scaled by 1 / sqrt(headDim).
+   */
+  attend(queries: Pointer, keys: Pointer, values: Pointer, output: Pointer, shape: AttentionShape): void {
+    const { tokens, heads, kvHeads, headDim, start } = shape;
+    if (headDim % 4) throw new InvalidArgumentError(`headDim must be a multiple of 4, not ${headDim}`);
+    if (heads % kvHeads)
+      throw new InvalidArgumentError(`${heads} heads are not a multiple of ${kvHeads} key heads`);
+    this.#arena.withScratch(() => {
+      const scores = this.#arena.allocate(4 * (start + tokens + 4));
+      this.#wasm.attend(queries, keys, values, output, tokens, heads, kvHeads, headDim, start, scores);
+    });
+  }
+
+  /** output[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + e^-x). Output may be either input. */
+  swiGlu(gate: Pointer, up: Pointer, output: Pointer, length: number): void {
+    this.#wasm.swiGlu(gate, up, output, length);
+  }
+
+  /** target[i] += source[i]. */
+  add(target: Pointer, source: Pointer, length: number): void {
+    this.#wasm.add(target, source, length);
+  }
+
+  /** values[i] = e^values[i], within 2 ulp. */
+  exponential(values: Pointer, length: number): void {
+    this.#wasm.exponentials(values, length);
+  }
+
+  /** Index of the greatest value, the lowest of equal ones. NaN is never chosen; 0 where nothing is above -Infinity. */
+  argmax(values: Pointer, length: number): number {
+    return this.#wasm.argmax(values, length) >>> 0;
+  }
+
+  #register([matrix, operations]: [Matrix, MatrixOperations]): Matrix {
+    this.#operations.set(matrix, operations);
+    return matrix;
+  }
+
+  #operationsOf(matrix: Matrix): MatrixOperations {
+    const operations = this.#operations.get(matrix);
+    if (!operations) throw new InvalidArgumentError('the matrix was not loaded into these kernels');
+    return operations;
+  }
+}
+
+/** Compiles the module (once) and gives it a memory of its own. */
+export async function createKernels(options: KernelsOptions = {}): Promise<Kernels> {
+  const arena = new Arena(options.initialBytes ?? 2 ** 20);
+  return new Kernels(arena, await instantiate(arena.memory));
+}

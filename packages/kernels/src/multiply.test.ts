@@ -1,0 +1,300 @@
+import {
+  defineNumberFormat,
+  dequantize,
+  linearLevelTable,
+  type NumberFormat,
+  type QuantizedMatrix,
+} from '@lbs/format';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { planDecoding } from './decoding-plan.js';
+import { randomActivations, randomQuantizedMatrix } from './fixtures/random-matrix.js';
+import { createKernels, type Kernels } from './index.js';
+
+let kernels: Kernels;
+beforeAll(async () => {
+  kernels = await createKernels();
+});
+
+/** 2^bits ascending levels, dense in the middle, from 0 to `last`. */
+function curvedTable(bits: number, last = 127) {
+  const count = 2 ** bits;
+  const levels = Array.from({ length: count }, (_, i) => {
+    const x = (2 * i) / (count - 1) - 1;
+    return Math.round(((0.6 * x + 0.4 * x ** 3 + 1) / 2) * last);
+  });
+  for (let i = 1; i < count; i++) levels[i] = Math.max(levels[i]!, levels[i - 1]! + 1);
+  return { name: `curved-${bits}`, levels, centre: last / 2 };
+}
+
+function format(b: number, s: number, g: number, G: number, more: Partial<NumberFormat> = {}): NumberFormat {
+  return defineNumberFormat({
+    name: 'test',
+    privateBits: b,
+    sharedBits: s,
+    sharingBlock: g,
+    groupSize: G,
+    ...more,
+  });
+}
+
+const log8 = { scaleEncoding: 'log8' } as const;
+const formats: Record<string, NumberFormat> = {
+  int8: format(8, 0, 64, 64),
+  'int8, group 128, log8': format(8, 0, 128, 128, log8),
+  int7: format(7, 0, 64, 64),
+  int6: format(6, 0, 32, 32),
+  int5: format(5, 0, 128, 128),
+  int4: format(4, 0, 64, 64),
+  'int4, group 32': format(4, 0, 32, 32, log8),
+  'int4, group 16': format(4, 0, 16, 16),
+  'int4, group 80': format(4, 0, 80, 80),
+  int3: format(3, 0, 64, 64),
+  int2: format(2, 0, 96, 96),
+  int1: format(1, 0, 64, 64),
+  'b3 s2 g16': format(3, 2, 16, 64, log8),
+  'b4 s2 g16 curved': format(4, 2, 16, 64, { ...log8, levelTable: curvedTable(6) }),
+  'b4 s2 g16 curved, centre off': format(4, 2, 16, 64, {
+    levelTable: { ...curvedTable(6, 100), centre: 60.5 },
+  }),
+  'b4 s1 g32 curved': format(4, 1, 32, 64, { levelTable: curvedTable(5) }),
+  'b3 s1 g64': format(3, 1, 64, 128),
+  'b3 s3 g128': format(3, 3, 128, 256),
+  'b2 s1 g4': format(2, 1, 4, 64),
+  'b2 s2 g16': format(2, 2, 16, 32),
+  'b1 s4 g2': format(1, 4, 2, 16),
+  'b4 s2 g8 curved': format(4, 2, 8, 64, { levelTable: curvedTable(6) }),
+  'b5 s1 g4 curved': format(5, 1, 4, 128, { levelTable: curvedTable(6) }),
+  'b3 s3 g4': format(3, 3, 4, 32),
+  'b4 s4 g8': format(4, 4, 8, 64),
+  'b5 s3 g2': format(5, 3, 2, 64),
+  'b6 s1 g8': format(6, 1, 8, 64),
+  'b7 s1 g4': format(7, 1, 4, 64),
+  'b3 s4 g8': format(3, 4, 8, 64),
+  'b4 s4 g16': format(4, 4, 16, 64),
+  'b5 s2 g32': format(5, 2, 32, 64, log8),
+  'b6 s2 g64': format(6, 2, 64, 64),
+  'b7 s1 g16': format(7, 1, 16, 64),
+  'b5 curved': format(5, 0, 64, 64, { levelTable: curvedTable(5) }),
+  'b8 curved, widest levels': format(8, 0, 64, 64, { levelTable: { ...linearLevelTable(8), centre: 255 } }),
+  'b4 wide levels': format(4, 0, 64, 64, { levelTable: curvedTable(4, 255) }),
+  'b3 s2 g3': format(3, 2, 3, 48),
+  'b3 s3 g1': format(3, 3, 1, 64),
+  'b4 s1 g48': format(4, 1, 48, 48),
+};
+
+const tokenCounts = [1, 2, 5, 17];
+
+function load(matrix: QuantizedMatrix, input: Float32Array, tokens: number) {
+  const loaded = kernels.loadQuantized(matrix);
+  const x = kernels.allocate(4 * input.length);
+  const y = kernels.allocate(4 * tokens * matrix.rows);
+  kernels.float32(x, input.length).set(input);
+  kernels.multiply(loaded, x, y, tokens);
+  return kernels.float32(y, tokens * matrix.rows).slice();
+}
+
+/** Holds every output against the bound that `multiply` documents. */
+function expectWithinBound(matrix: QuantizedMatrix, input: Float32Array, tokens: number): void {
+  const mark = kernels.mark();
+  const output = load(matrix, input, tokens);
+  kernels.release(mark);
+  const { rows, columns } = matrix;
+  const { salient, ...dense } = matrix;
+  const weights = dequantize(matrix);
+  const denseWeights = dequantize(dense);
+  const chunkColumns = [64, 32].find((size) => matrix.format.groupSize % size === 0) ?? 16;
+  for (let t = 0; t < tokens; t++) {
+    const x = input.subarray(t * columns, (t + 1) * columns);
+    for (let r = 0; r < rows; r++) {
+      let exact = 0;
+      let magnitudes = 0;
+      let bound = 0;
+      for (let start = 0; start < columns; start += chunkColumns) {
+        let maximum = 2 ** -64;
+        let sum = 0;
+        for (let c = start; c < Math.min(start + chunkColumns, columns); c++) {
+          const weight = weights[r * columns + c]!;
+          const denseWeight = denseWeights[r * columns + c]!;
+          exact += x[c]! * weight;
+          magnitudes += Math.abs(x[c]!) * (Math.abs(denseWeight) + Math.abs(weight - denseWeight));
+          maximum = Math.max(maximum, Math.abs(x[c]!));
+          sum += Math.abs(denseWeight);
+        }
+        bound += (maximum / 32767 / 2) * sum;
+      }
+      const terms = Math.ceil(columns / chunkColumns) + (salient?.counts[r] ?? 0) + 8;
+      bound += terms * 2 ** -23 * magnitudes;
+      const value = output[t * rows + r]!;
+      const error = Math.abs(value - exact);
+      if (!(error <= bound))
+        expect.fail(`token ${t}, row ${r}: ${value} is ${error} from ${exact}, bound ${bound}`);
+    }
+  }
+}
+
+describe('multiply by a quantized matrix', () => {
+  it.each(Object.entries(formats))('stays within the bound: %s', (_, format) => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 16, max: 300 }),
+        fc.constantFrom(...tokenCounts),
+        fc.constantFrom('least' as const, 'greatest' as const, 'random' as const, 'random' as const),
+        fc.constantFrom(0.1, 0.1, 1e-5, 60000),
+        fc.constantFrom(0, 0, 0.05),
+        fc.nat(1e6),
+        (rows, columns, tokens, codes, largestScale, salient, seed) => {
+          const matrix = randomQuantizedMatrix({ format, rows, columns, seed, codes, largestScale, salient });
+          expectWithinBound(matrix, randomActivations(tokens * columns, seed + 1), tokens);
+        },
+      ),
+      { numRuns: 25, seed: 1 },
+    );
+  });
+
+  it('covers every decoder', () => {
+    const used = new Set(Object.values(formats).map((format) => planDecoding(format).decoder));
+    expect([...used].sort()).toEqual([
+      'codebook',
+      'linear',
+      'linearBlocks',
+      'linearPattern',
+      'lookup',
+      'table',
+    ]);
+  });
+
+  const extremes: Record<string, (input: Float32Array) => void> = {
+    'zero inputs': (input) => input.fill(0),
+    'equal inputs': (input) => input.fill(1),
+    'one large outlier': (input) => input.set([1e6], 5),
+    'huge inputs': (input) => input.forEach((value, i) => input.set([value * 1e30], i)),
+    'tiny inputs': (input) => input.forEach((value, i) => input.set([value * 1e-18], i)),
+    'inputs below the least scale': (input) => input.forEach((value, i) => input.set([value * 1e-30], i)),
+    'subnormal inputs': (input) => input.fill(1e-42),
+  };
+  it.each(Object.entries(extremes))('stays within the bound: %s', (_, change) => {
+    for (const name of ['int8', 'b3 s2 g16', 'b8 curved, widest levels', 'b4 s2 g8 curved']) {
+      for (const codes of ['random', 'least', 'greatest'] as const) {
+        const matrix = randomQuantizedMatrix({
+          format: formats[name]!,
+          rows: 5,
+          columns: 200,
+          seed: 3,
+          codes,
+        });
+        const input = randomActivations(3 * 200, 4);
+        change(input);
+        expectWithinBound(matrix, input, 3);
+      }
+    }
+  });
+
+  it('gives a token the same bits in a batch of any size', () => {
+    const matrix = randomQuantizedMatrix({ format: formats['b3 s2 g16']!, rows: 7, columns: 200, seed: 5 });
+    const input = randomActivations(5 * 200, 6);
+    const batch = load(matrix, input, 5);
+    for (let t = 0; t < 5; t++) {
+      const single = load(matrix, input.subarray(t * 200, (t + 1) * 200), 1);
+      expect([...batch.subarray(7 * t, 7 * t + 7)]).toEqual([...single]);
+    }
+  });
+
+  it('passes on NaN and infinity as NaN, for their own token only', () => {
+    const matrix = randomQuantizedMatrix({ format: formats['int4']!, rows: 4, columns: 64, seed: 7 });
+    const input = randomActivations(3 * 64, 8);
+    input[3] = Number.NaN;
+    input[64 + 3] = Number.POSITIVE_INFINITY;
+    const output = load(matrix, input, 3);
+    expect([...output.subarray(0, 8)].every(Number.isNaN)).toBe(true);
+    expect([...output.subarray(8)].every(Number.isFinite)).toBe(true);
+  });
+
+  it('does not write behind the output', () => {
+    const matrix = randomQuantizedMatrix({
+      format: formats['int4']!,
+      rows: 6,
+      columns: 64,
+      seed: 9,
+      salient: 0.1,
+    });
+    const loaded = kernels.loadQuantized(matrix);
+    for (const tokens of tokenCounts) {
+      const x = kernels.allocate(4 * 64 * tokens);
+      const y = kernels.allocate(4 * (6 * tokens + 8));
+      kernels.float32(x, 64 * tokens).fill(1);
+      kernels.float32(y, 6 * tokens + 8).fill(7);
+      kernels.multiply(loaded, x, y, tokens);
+      expect([...kernels.float32(y + 24 * tokens, 8)]).toEqual(Array(8).fill(7));
+    }
+  });
+});
+
+describe('gather', () => {
+  it.each(Object.entries(formats))('gives exactly what dequantize gives: %s', (_, format) => {
+    for (const columns of [16, 64, 200]) {
+      const matrix = randomQuantizedMatrix({ format, rows: 6, columns, seed: columns, salient: 0.05 });
+      const loaded = kernels.loadQuantized(matrix);
+      const output = kernels.allocate(4 * 3 * columns);
+      kernels.gather(loaded, [5, 0, 5], output);
+      const weights = dequantize(matrix);
+      const expected = [5, 0, 5].flatMap((row) => [...weights.subarray(row * columns, (row + 1) * columns)]);
+      expect([...kernels.float32(output, 3 * columns)]).toEqual(expected);
+    }
+  });
+
+  it('names a row that does not exist', () => {
+    const loaded = kernels.loadDense(new Float32Array(8), 2, 4);
+    expect(() => kernels.gather(loaded, [2], 4096)).toThrow('row 2 is not one of the 2 rows');
+  });
+});
+
+describe('multiply by a dense matrix', () => {
+  it('stays within float32 rounding', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.nat(1e6),
+        (rows, columns, tokens, seed) => {
+          const mark = kernels.mark();
+          const weights = randomActivations(rows * columns, seed);
+          const input = randomActivations(tokens * columns, seed + 1);
+          const loaded = kernels.loadDense(weights, rows, columns);
+          const x = kernels.allocate(input.byteLength);
+          const y = kernels.allocate(4 * tokens * rows + 4);
+          kernels.float32(x, input.length).set(input);
+          kernels.float32(y, tokens * rows + 1)[tokens * rows] = 7;
+          kernels.multiply(loaded, x, y, tokens);
+          const output = kernels.float32(y, tokens * rows + 1);
+          expect(output[tokens * rows]).toBe(7);
+          for (let t = 0; t < tokens; t++) {
+            for (let r = 0; r < rows; r++) {
+              let exact = 0;
+              let magnitudes = 0;
+              for (let c = 0; c < columns; c++) {
+                const product = input[t * columns + c]! * weights[r * columns + c]!;
+                exact += product;
+                magnitudes += Math.abs(product);
+              }
+              const bound = (columns / 4 + 8) * 2 ** -24 * magnitudes;
+              expect(Math.abs(output[t * rows + r]! - exact)).toBeLessThanOrEqual(bound);
+            }
+          }
+          kernels.release(mark);
+        },
+      ),
+      { numRuns: 60, seed: 1 },
+    );
+  });
+
+  it('gathers rows as they were given', () => {
+    const weights = randomActivations(12, 1);
+    const loaded = kernels.loadDense(weights, 3, 4);
+    const output = kernels.allocate(32);
+    kernels.gather(loaded, [2, 1], output);
+    expect([...kernels.float32(output, 8)]).toEqual([...weights.subarray(8), ...weights.subarray(4, 8)]);
+  });
+});

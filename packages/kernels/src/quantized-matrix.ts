@@ -1,0 +1,149 @@
+import {
+  assertQuantizedMatrix,
+  decodeScales,
+  InvalidArgumentError,
+  packingUnit,
+  type QuantizedMatrix,
+  rowLayout,
+  type SalientWeights,
+} from '@lbs/format';
+import type { Arena, Pointer } from './arena.js';
+import { decoders, planDecoding } from './decoding-plan.js';
+import type { Matrix, MatrixOperations } from './matrix.js';
+import type { WasmExports } from './wasm-exports.js';
+
+/** Shared bits are read a vector at a time, up to this many bytes behind the last row. */
+const sharedPadding = 16;
+/** From this number of tokens on, the salient weights meet 16 tokens at a time. */
+const leastTransposedTokens = 8;
+
+/**
+ * Copies a quantized matrix into the memory: codes as they are stored, scales as float32, salient weights as compressed rows.
+ * Throws InvalidArgumentError where a part has the wrong size.
+ */
+export function loadQuantizedMatrix(
+  arena: Arena,
+  wasm: WasmExports,
+  matrix: QuantizedMatrix,
+): [Matrix, MatrixOperations] {
+  assertQuantizedMatrix(matrix);
+  const { format, rows, columns } = matrix;
+  const start = arena.mark();
+  const header = writeQuantizedMatrix(arena, matrix);
+  const bytes = arena.mark() - start;
+  const chunkColumns = chunkColumnsOf(format.groupSize);
+  const chunks = Math.ceil(columns / chunkColumns);
+  const paddedColumns = packingUnit * rowLayout(format, columns).units;
+  const panelBytes = 8 * paddedColumns;
+
+  const multiply = (input: Pointer, output: Pointer, tokens: number) =>
+    arena.withScratch(() => {
+      const codes = arena.allocate(2 * tokens * paddedColumns);
+      const scales = arena.allocate(4 * tokens * chunks);
+      const panel = arena.allocate(panelBytes);
+      const panelScales = arena.allocate(16 * chunks);
+      const scratch = arena.allocate(4 * packingUnit);
+      wasm.quantizeActivations(input, tokens, columns, paddedColumns, chunkColumns, codes, scales, scratch);
+      wasm.multiplyPanels(header, codes, scales, output, tokens, panel, panelScales);
+      if (!matrix.salient) return;
+      if (tokens < leastTransposedTokens) {
+        wasm.addSalientRows(header, input, output, tokens);
+        return;
+      }
+      const paddedTokens = 16 * Math.ceil(tokens / 16);
+      const transposed = arena.allocate(4 * paddedTokens * columns);
+      wasm.transposeTokens(input, tokens, columns, paddedTokens, transposed);
+      wasm.addSalientColumns(header, transposed, paddedTokens, output, tokens, scratch);
+    });
+  const copyRow = (row: number, output: Pointer) =>
+    arena.withScratch(() => wasm.dequantizeRow(header, row, output, arena.allocate(panelBytes)));
+  return [
+    { rows, columns, bytes },
+    { multiply, copyRow },
+  ];
+}
+
+/** Columns that share one weight scale and one activation scale: gcd(64, group size), a multiple of 16. */
+function chunkColumnsOf(groupSize: number): number {
+  return [64, 32].find((columns) => groupSize % columns === 0) ?? 16;
+}
+
+/** Writes the parts and the `QuantizedHeader` of assembly/quantized-header.ts; returns the header's address. */
+function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
+  const { format, rows, columns, salient } = matrix;
+  const row = rowLayout(format, columns);
+  const plan = planDecoding(format);
+  const chunkColumns = chunkColumnsOf(format.groupSize);
+  const packed = copyBytes(arena, matrix.packed);
+  const shared = copyBytes(arena, matrix.shared, sharedPadding);
+  const halves = decodeScales(matrix);
+  for (let i = 0; i < halves.length; i++) halves[i]! *= 0.5;
+  const scales = copyBytes(arena, bytesOf(halves));
+  const tables = copyBytes(arena, bytesOf(plan.tables));
+  const lookup = copyBytes(arena, bytesOf(plan.lookup));
+  const patterns = copyBytes(arena, plan.patterns);
+  const salientParts = salient ? copySalient(arena, salient, rows, columns) : [0, 0, 0];
+  const fields = [
+    ...[rows, columns, row.units, chunkColumns, format.groupSize / chunkColumns, row.groups],
+    ...[format.privateBits, format.sharedBits, format.sharingBlock, decoders[plan.decoder], plan.blockShift],
+    ...[
+      plan.tables.length / 16,
+      plan.doubledCentre,
+      packed,
+      shared,
+      row.sharedBytes,
+      scales,
+      tables,
+      lookup,
+      patterns,
+    ],
+    ...salientParts,
+  ];
+  const header = arena.allocate(4 * fields.length);
+  arena.uint32(header, fields.length).set(fields);
+  return header;
+}
+
+/** Row offsets [rows + 1], columns [K] and values sigma * residual [K]; the values are exact in float32. */
+function copySalient(
+  arena: Arena,
+  salient: SalientWeights,
+  rows: number,
+  columns: number,
+): [Pointer, Pointer, Pointer] {
+  const offsets = new Uint32Array(rows + 1);
+  for (let r = 0; r < rows; r++) offsets[r + 1] = offsets[r]! + (salient.counts[r] ?? 0);
+  const count = offsets[rows]!;
+  if (
+    salient.counts.length !== rows ||
+    salient.columns.length !== count ||
+    salient.residuals.length !== count
+  ) {
+    throw new InvalidArgumentError(
+      `the row counts of the salient weights name ${count} of them, not ${salient.columns.length}`,
+    );
+  }
+  if (salient.columns.some((column) => column >= columns)) {
+    throw new InvalidArgumentError(`a salient weight lies outside of the ${columns} columns`);
+  }
+  const values = new Float32Array(count);
+  for (let r = 0; r < rows; r++) {
+    for (let i = offsets[r]!; i < offsets[r + 1]!; i++)
+      values[i] = salient.scales[r]! * salient.residuals[i]!;
+  }
+  return [
+    copyBytes(arena, bytesOf(offsets)),
+    copyBytes(arena, bytesOf(salient.columns)),
+    copyBytes(arena, bytesOf(values)),
+  ];
+}
+
+function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function copyBytes(arena: Arena, bytes: Uint8Array, padding = 0): Pointer {
+  const pointer = arena.allocate(bytes.length + padding);
+  arena.uint8(pointer, bytes.length).set(bytes);
+  return pointer;
+}
