@@ -1,11 +1,5 @@
 import { MalformedFileError } from './errors.js';
 
-// The package is compiled without a platform library; this class exists in every browser and in Node.
-declare class TextDecoder {
-  constructor(label: string, options: { fatal: boolean; ignoreBOM: boolean });
-  decode(bytes: Uint8Array): string;
-}
-
 /**
  * Parses JSON more strictly than JSON.parse: the bytes must be UTF-8, no object may have a key twice (JSON.parse
  * keeps the last, so two readers could see two files), and every number must be written as a plain integer.

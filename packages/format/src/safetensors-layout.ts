@@ -7,11 +7,6 @@ import {
   SAFETENSORS_DATA_ALIGNMENT,
 } from './safetensors-limits.js';
 
-// The package is compiled without a platform library; this class exists in every browser and in Node.
-declare class TextEncoder {
-  encode(text: string): Uint8Array;
-}
-
 /** A tensor to be written. */
 export interface SafetensorsTensorSpec {
   readonly name: string;

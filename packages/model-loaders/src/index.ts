@@ -1,1 +1,17 @@
-export {};
+export * from './gguf.js';
+export { parseGgufConfig } from './gguf-config.js';
+export { type GgufDequantizer, ggufDequantizers } from './gguf-dequantize.js';
+export type { GgufValue } from './gguf-metadata.js';
+export { type TokenizerFiles, tokenizerFilesOfGguf } from './gguf-tokenizer.js';
+export { parseConfig } from './huggingface-config.js';
+export { type JsonObject, parseJsonObject } from './json-file.js';
+export { llamaTensorShapes } from './llama-tensors.js';
+export * from './model-config.js';
+export * from './model-source.js';
+export { openGgufModel } from './open-gguf-model.js';
+export { type ModelDirectory, openModelDirectory } from './open-model-directory.js';
+export { blobSource, type CancelOptions, type RandomAccessSource } from './random-access-source.js';
+export * from './safetensors.js';
+export { openShardedSafetensors, parseShardIndex } from './safetensors-shards.js';
+export type { TensorInfo, TensorStore } from './tensor-store.js';
+export { createTokenizer, type Tokenizer } from './tokenizer.js';

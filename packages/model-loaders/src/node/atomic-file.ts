@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { CancelOptions } from '../random-access-source.js';
+import { fileAccessError } from './file-access-error.js';
+
+/**
+ * Writes a file beside its target and renames it when all of it is on the disk: a reader sees the old file or the
+ * new one, and a process that has the old one open keeps it. When `write` throws or the signal is aborted, nothing
+ * is left behind. Throws FileAccessError.
+ */
+export async function writeAtomically(
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+  { signal }: CancelOptions = {},
+): Promise<void> {
+  signal?.throwIfAborted();
+  const partial = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
+  try {
+    const handle = await open(partial, 'wx');
+    try {
+      await write(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    signal?.throwIfAborted();
+    await rename(partial, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw fileAccessError('the file cannot be written', path, error);
+  }
+}
+
+/** Makes the rename itself survive a power cut. Some systems cannot open directories; they need no such call. */
+async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,4 @@
+export { writeAtomically } from './atomic-file.js';
+export { type FileSource, openFileSource } from './file-source.js';
+export { fileDirectory, openModel } from './open-model.js';
+export * from './write-safetensors.js';

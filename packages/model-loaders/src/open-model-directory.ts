@@ -1,0 +1,173 @@
+import { FileAccessError } from '@lbs/format';
+import { float32Dtypes } from './float32-from-safetensors.js';
+import { isOwnQuantization, parseConfig } from './huggingface-config.js';
+import { type JsonObject, parseJsonObject, readWhole } from './json-file.js';
+import { checkLlamaTensors } from './llama-tensors.js';
+import type { ModelSource } from './model-source.js';
+import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
+import { openSafetensors, type SafetensorsReader } from './safetensors.js';
+import { openShardedSafetensors, parseShardIndex } from './safetensors-shards.js';
+import { tensorOf } from './tensor-store.js';
+import { createTokenizer } from './tokenizer.js';
+
+/** The files of a model: a directory on the disk, the files that a user chose, a repository. */
+export interface ModelDirectory {
+  /** For messages, and the last part as the model's name. */
+  readonly name: string;
+  /** Opens a file by its name, or gives undefined where there is none. */
+  open(fileName: string, options?: CancelOptions): Promise<RandomAccessSource | undefined>;
+}
+
+/** Published configs have some kilobytes; tokenizers up to 40 MB; an index of 500,000 tensors has 60 MB. */
+const MAX_CONFIG_BYTES = 2 ** 24;
+const MAX_TOKENIZER_BYTES = 2 ** 28;
+const MAX_INDEX_BYTES = 2 ** 27;
+
+const WEIGHTS = 'model.safetensors';
+const WEIGHTS_INDEX = 'model.safetensors.index.json';
+
+/** What belongs to a model beside its weights and its config, as transformers saves it. */
+const COMPANION_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'tokenizer.model',
+  'chat_template.jinja',
+  'generation_config.json',
+];
+
+/**
+ * Opens a Hugging Face directory (config.json, tokenizer.json, model.safetensors or its shards) and checks the
+ * tensors against the config; no weight is read. Throws MalformedFileError, UnsupportedError, TensorMismatchError
+ * and FileAccessError; then nothing stays open.
+ */
+export async function openModelDirectory(
+  directory: ModelDirectory,
+  options: CancelOptions = {},
+): Promise<ModelSource> {
+  const opened: RandomAccessSource[] = [];
+  const close = async () => {
+    for (const source of opened.splice(0)) await source.close?.();
+  };
+  try {
+    return await modelOf(directory, opened, close, options);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function modelOf(
+  directory: ModelDirectory,
+  opened: RandomAccessSource[],
+  close: () => Promise<void>,
+  options: CancelOptions,
+): Promise<ModelSource> {
+  const configBytes = await readNeeded(directory, 'config.json', MAX_CONFIG_BYTES, options);
+  const configJson = parseJsonObject(configBytes, pathOf(directory, 'config.json'));
+  const config = parseConfig(configJson, pathOf(directory, 'config.json'));
+  const store = await openWeights(directory, opened, options);
+  checkLlamaTensors({
+    config,
+    tensors: store.tensors,
+    file: directory.name,
+    quantized: isOwnQuantization(configJson),
+    readable: float32Dtypes,
+  });
+  const tokenizerFiles = await readCompanions(directory, options);
+  return {
+    name: directory.name.replace(/[/\\]+$/, '').replace(/^.*[/\\]/, ''),
+    config,
+    configJson,
+    tokenizer: tokenizerOf(directory, tokenizerFiles),
+    tokenizerFiles,
+    tensorNames: [...store.tensors.keys()],
+    has: (name) => store.tensors.has(name),
+    tensorInfo: (name) => tensorOf(store.tensors, name, directory.name),
+    readBytes: store.readBytes,
+    readFloat32: store.readFloat32,
+    fileBytes: opened.reduce((sum, { size }) => sum + size, 0),
+    close,
+  };
+}
+
+async function openWeights(
+  directory: ModelDirectory,
+  opened: RandomAccessSource[],
+  options: CancelOptions,
+): Promise<SafetensorsReader> {
+  const open = async (name: string) => {
+    const source = await directory.open(name, options);
+    if (source) opened.push(source);
+    return source;
+  };
+  const whole = await open(WEIGHTS);
+  if (whole) return openSafetensors(whole, options);
+  const indexBytes = await read(directory, WEIGHTS_INDEX, MAX_INDEX_BYTES, options);
+  if (!indexBytes) {
+    throw new FileAccessError(`there is neither ${WEIGHTS} nor ${WEIGHTS_INDEX}`, {
+      file: directory.name,
+      mend: 'Check the path; weights in other formats have to be converted to safetensors.',
+    });
+  }
+  const file = pathOf(directory, WEIGHTS_INDEX);
+  const shardByTensor = parseShardIndex(parseJsonObject(indexBytes, file), file);
+  return openShardedSafetensors(
+    shardByTensor,
+    async (name) => (await open(name)) ?? missing(directory, name),
+    {
+      ...options,
+      file,
+    },
+  );
+}
+
+async function readCompanions(directory: ModelDirectory, options: CancelOptions) {
+  const files = new Map<string, Uint8Array>();
+  for (const name of COMPANION_FILES) {
+    const bytes = await read(directory, name, MAX_TOKENIZER_BYTES, options);
+    if (bytes) files.set(name, bytes);
+  }
+  return files;
+}
+
+function tokenizerOf(directory: ModelDirectory, files: ReadonlyMap<string, Uint8Array>) {
+  const parse = (name: string): JsonObject | undefined => {
+    const bytes = files.get(name);
+    return bytes && parseJsonObject(bytes, pathOf(directory, name));
+  };
+  const tokenizerJson = parse('tokenizer.json') ?? missing(directory, 'tokenizer.json');
+  return createTokenizer(
+    tokenizerJson,
+    parse('tokenizer_config.json') ?? {},
+    pathOf(directory, 'tokenizer.json'),
+  );
+}
+
+async function readNeeded(directory: ModelDirectory, name: string, limit: number, options: CancelOptions) {
+  return (await read(directory, name, limit, options)) ?? missing(directory, name);
+}
+
+async function read(directory: ModelDirectory, name: string, limit: number, options: CancelOptions) {
+  const source = await directory.open(name, options);
+  if (!source) return undefined;
+  try {
+    return await readWhole(source, limit, options);
+  } finally {
+    await source.close?.();
+  }
+}
+
+function missing(directory: ModelDirectory, name: string): never {
+  throw new FileAccessError('the file is missing', {
+    file: pathOf(directory, name),
+    mend: 'Check the path, or download the model again.',
+  });
+}
+
+function pathOf(directory: ModelDirectory, name: string): string {
+  return `${directory.name.replace(/[/\\]+$/, '')}/${name}`;
+}
