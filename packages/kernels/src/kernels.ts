@@ -79,12 +79,12 @@ export class Kernels {
 
   /** Copies float32 weights [rows, columns]. */
   loadDense(weights: Float32Array, rows: number, columns: number): Matrix {
-    return this.#register(loadDenseMatrix(this.#arena, this.#wasm, weights, rows, columns));
+    return this.#register(() => loadDenseMatrix(this.#arena, this.#wasm, weights, rows, columns));
   }
 
   /** Copies a quantized matrix: its codes stay packed. Throws InvalidArgumentError where a part has the wrong size. */
   loadQuantized(matrix: QuantizedMatrix): Matrix {
-    return this.#register(loadQuantizedMatrix(this.#arena, this.#wasm, matrix));
+    return this.#register(() => loadQuantizedMatrix(this.#arena, this.#wasm, matrix));
   }
 
   /**
@@ -184,9 +184,17 @@ export class Kernels {
     return this.#wasm.argmax(values, length) >>> 0;
   }
 
-  #register([matrix, operations]: [Matrix, MatrixOperations]): Matrix {
-    this.#operations.set(matrix, operations);
-    return matrix;
+  /** A load that fails leaves nothing behind. */
+  #register(load: () => [Matrix, MatrixOperations]): Matrix {
+    const mark = this.mark();
+    try {
+      const [matrix, operations] = load();
+      this.#operations.set(matrix, operations);
+      return matrix;
+    } catch (error) {
+      this.release(mark);
+      throw error;
+    }
   }
 
   #operationsOf(matrix: Matrix): MatrixOperations {
