@@ -9,8 +9,9 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, posix } from 'node:path';
 import ts from 'typescript';
+import { isProgram } from './is-program.mjs';
 import { layers as allLayers, nodeOnlyFolders as allNodeOnlyFolders } from './layers.mjs';
-import { isProgram, listFiles, readJsonWithComments, readWorkspace, repositoryRoot } from './workspace.mjs';
+import { listFiles, readJsonWithComments, readWorkspace, repositoryRoot } from './workspace.mjs';
 
 /**
  * @typedef {object} Problem

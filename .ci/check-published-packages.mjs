@@ -13,7 +13,8 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { problemAffectsResolutionKind } from '@arethetypeswrong/core/problems';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
-import { isProgram, readWorkspace, repositoryRoot } from './workspace.mjs';
+import { isProgram } from './is-program.mjs';
+import { readWorkspace, repositoryRoot } from './workspace.mjs';
 
 const run = promisify(execFile);
 /** pnpm tells the scripts it runs where it is itself, so it need not be on the path. */

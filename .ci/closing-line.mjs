@@ -1,10 +1,11 @@
 /**
- * Prints the counts of a test run, `N passed, N failed, N skipped`, from vitest's JSON results.
+ * Prints the counts of a test run, `N passed, N failed, N skipped`, from vitest's JSON results. Needs no installed
+ * package, so that there is a line even where the installation failed.
  *
  *     node .ci/closing-line.mjs <results.json>
  */
 import { readFileSync } from 'node:fs';
-import { isProgram } from './workspace.mjs';
+import { isProgram } from './is-program.mjs';
 
 /** The line for a results object; undefined, where no test ran at all, counts as one failure. */
 export function closingLine(results) {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
@@ -40,11 +40,6 @@ export function listFiles(root, folder) {
     const path = join(folder, entry.name);
     return entry.isDirectory() ? listFiles(root, path) : [path.split(sep).join('/')];
   });
-}
-
-/** True where a module is the program that node was started with, not an import of another. */
-export function isProgram(meta) {
-  return process.argv[1] !== undefined && relative(process.argv[1], fileURLToPath(meta.url)) === '';
 }
 
 function readIfThere(path) {
