@@ -56,3 +56,9 @@ export function float32FromBfloat16(
   for (let i = 0; i < source.length; i++) bits[i] = source[i]! << 16;
   return target;
 }
+
+/** Converts float32 to binary16 bits, rounded as `float16FromNumber` does. */
+export function float16FromFloat32(source: Float32Array, target = new Uint16Array(source.length)): Uint16Array {
+  for (let i = 0; i < source.length; i++) target[i] = float16FromNumber(source[i]!);
+  return target;
+}

@@ -1,3 +1,4 @@
+export * from './copy-tensor.js';
 export * from './nearest-levels.js';
 export * from './presets.js';
 export * from './quantize-model.js';

@@ -1,4 +1,4 @@
-import { int4, loadMatrix, type StoredTensor } from '@lbs/format';
+import { float32FromFloat16, int4, loadMatrix } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
 import { presets } from './presets.js';
 import { type ModelWeights, quantizeModel } from './quantize-model.js';
@@ -21,12 +21,7 @@ function model(edit: (name: string, weights: Float32Array) => void = () => {}): 
     tensorNames: names,
     tensorInfo: () => ({ dtype: 'F32', shape: [8, 64] }),
     readFloat32: async (name) => weightsOf(name),
-    readStored: async (name): Promise<StoredTensor> => ({
-      name,
-      dtype: 'F32',
-      shape: [8, 64],
-      bytes: new Uint8Array(weightsOf(name).buffer),
-    }),
+    readBytes: async (name) => new Uint8Array(weightsOf(name).buffer),
   };
 }
 
@@ -42,6 +37,20 @@ describe('quantizeModel', () => {
     expect(result.bitsPerWeight).toBe((8 * result.quantizedBytes) / 1024);
     const matrix = await loadMatrix('model.layers.0.mlp.up_proj', int4, async (name) => stored.get(name));
     expect([matrix.rows, matrix.columns]).toEqual([8, 64]);
+  });
+
+  test('copies plain tensors byte by byte, and block-quantized ones as F16', async () => {
+    const plain = await quantizeModel(model(), presets.get('int8'));
+    const embedding = plain.tensors.find(({ name }) => name === names[0])!;
+    expect(embedding.dtype).toBe('F32');
+    expect(embedding.bytes).toEqual(await model().readBytes(names[0]!));
+
+    const source = { ...model(), tensorInfo: () => ({ dtype: 'Q8_0', shape: [8, 64] }) };
+    const stored = (await quantizeModel(source, presets.get('int8'))).tensors.find(({ name }) => name === names[0])!;
+    expect(stored.dtype).toBe('F16');
+    const values = float32FromFloat16(new Uint16Array(stored.bytes.buffer));
+    const original = await source.readFloat32(names[0]!);
+    expect(values.every((value, i) => Math.abs(value - original[i]!) <= 2 ** -11)).toBe(true);
   });
 
   test('reports each finished tensor with its error', async () => {

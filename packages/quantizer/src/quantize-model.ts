@@ -13,18 +13,15 @@ import {
   TensorMismatchError,
 } from '@lbs/format';
 import { magnitude, type SaliencyScore, selectTopK } from '@lbs/topk-saliency';
+import { copyTensor, type TensorReader } from './copy-tensor.js';
 import type { Recipe, RecipeRule } from './recipe.js';
 import { roundToNearest } from './round-to-nearest.js';
 import type { Solver } from './solver.js';
 
-/** Where the job reads a model from. `@lbs/model-loaders` opens such a thing. */
-export interface ModelWeights {
+/** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
+export interface ModelWeights extends TensorReader {
   readonly name: string;
   readonly tensorNames: readonly string[];
-  tensorInfo(name: string): { readonly dtype: string; readonly shape: readonly number[] };
-  readFloat32(name: string, options?: { signal?: AbortSignal }): Promise<Float32Array>;
-  /** The tensor as it can be stored in a safetensors file. */
-  readStored(name: string, options?: { signal?: AbortSignal }): Promise<StoredTensor>;
 }
 
 /** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
@@ -93,7 +90,6 @@ export async function quantizeModel(
   }
   const size = (name: string) => source.tensorInfo(name).shape.reduce((a, b) => a * b, 1);
   const weightsTotal = targets.reduce((sum, name) => sum + size(name), 0);
-  const read = signal ? { signal } : {};
   const tensors: StoredTensor[] = [];
   let weightsDone = 0;
   let quantizedBytes = 0;
@@ -101,10 +97,10 @@ export async function quantizeModel(
     signal?.throwIfAborted();
     const rule = ruleOf(name);
     if (!rule) {
-      tensors.push(await source.readStored(name, read));
+      tensors.push(await copyTensor(source, name, signal));
       continue;
     }
-    const weights = await source.readFloat32(name, read);
+    const weights = await source.readFloat32(name, { signal });
     const { matrix, relativeError } = quantizeMatrix(weights, name, source, rule);
     const stored = storeMatrix(moduleOf(name)!, matrix);
     tensors.push(...stored);

@@ -1,1 +1,4 @@
-export {};
+export * from './decoder.js';
+export type { LoadOptions, LoadProgress } from './decoder-weights.js';
+export * from './language-model.js';
+export * from './sampling.js';

@@ -1,0 +1,30 @@
+import { InvalidArgumentError as CommanderError } from 'commander';
+
+/** Parsers of option values; commander prints their message with the option's name. */
+export function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new CommanderError('It must be a whole number of at least 1.');
+  return value;
+}
+
+export function nonNegativeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+    throw new CommanderError('It must be a number of at least 0.');
+  }
+  return value;
+}
+
+/** Runs a command with a signal that Ctrl-C aborts; a second Ctrl-C ends the process at once. */
+export async function withInterrupt<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  process.once('SIGINT', abort);
+  process.once('SIGTERM', abort);
+  try {
+    return await run(controller.signal);
+  } finally {
+    process.removeListener('SIGINT', abort);
+    process.removeListener('SIGTERM', abort);
+  }
+}

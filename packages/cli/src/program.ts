@@ -1,0 +1,19 @@
+import { Command } from 'commander';
+import { evalCommand } from './commands/eval.js';
+import { inspectCommand } from './commands/inspect.js';
+import { quantizeCommand } from './commands/quantize.js';
+import { runCommand } from './commands/run.js';
+import { toolVersion } from './tool-version.js';
+
+
+/** The `lbs` command line. */
+export function createProgram(): Command {
+  return new Command('lbs')
+    .description('Quantize language models with Low Bit-width Sharing, run them, and measure what it cost.')
+    .version(toolVersion)
+    .addCommand(quantizeCommand())
+    .addCommand(evalCommand())
+    .addCommand(runCommand())
+    .addCommand(inspectCommand())
+    .showHelpAfterError('(lbs --help lists the commands, lbs COMMAND --help its options)');
+}
