@@ -5,3 +5,4 @@ export { exponentials } from './exponential';
 export { dequantizeRow, multiplyPanels } from './panel';
 export { quantizeActivations } from './quantize-activations';
 export { addSalientColumns, addSalientRows, transposeTokens } from './salient';
+export { multiplyVector, prepareVector } from './vector-product';

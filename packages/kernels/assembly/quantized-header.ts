@@ -31,6 +31,8 @@ export class QuantizedHeader {
   scales: usize;
   /** 16 signed bytes a codebook: rows of doubled levels. */
   tables: usize;
+  /** The same vectors plus 128, as unsigned bytes. */
+  unsignedTables: usize;
   /** [2^N] int16 doubled levels. */
   lookup: usize;
   /** Vectors that spread shared bits over lanes, see shared-codes.ts. */

@@ -8,12 +8,14 @@ import {
   type SalientWeights,
 } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
-import { decoders, planDecoding } from './decoding-plan.js';
+import { type DecodingPlan, decoders, planDecoding } from './decoding-plan.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import type { WasmExports } from './wasm-exports.js';
 
 /** Shared bits are read a vector at a time, up to this many bytes behind the last row. */
 const sharedPadding = 16;
+/** What makes signed table entries unsigned. */
+const tableOffset = 128;
 /** From this number of tokens on, the salient weights meet 16 tokens at a time. */
 const leastTransposedTokens = 8;
 
@@ -34,6 +36,7 @@ export function loadQuantizedMatrix(
   const chunkColumns = chunkColumnsOf(format.groupSize);
   const chunks = Math.ceil(columns / chunkColumns);
   const paddedColumns = packingUnit * rowLayout(format, columns).units;
+  const vectorOffset = chunkColumns === packingUnit ? vectorOffsetOf(planDecoding(format)) : undefined;
   const panelBytes = 8 * paddedColumns;
 
   const multiply = (input: Pointer, output: Pointer, tokens: number) =>
@@ -44,7 +47,13 @@ export function loadQuantizedMatrix(
       const panelScales = arena.allocate(16 * chunks);
       const scratch = arena.allocate(4 * packingUnit);
       wasm.quantizeActivations(input, tokens, columns, paddedColumns, chunkColumns, codes, scales, scratch);
-      wasm.multiplyPanels(header, codes, scales, output, tokens, panel, panelScales);
+      if (tokens === 1 && vectorOffset !== undefined) {
+        const corrections = arena.allocate(16 * chunks);
+        wasm.prepareVector(codes, chunks, vectorOffset, corrections);
+        wasm.multiplyVector(header, codes, scales, corrections, output);
+      } else {
+        wasm.multiplyPanels(header, codes, scales, output, tokens, panel, panelScales);
+      }
       if (!matrix.salient) return;
       if (tokens < leastTransposedTokens) {
         wasm.addSalientRows(header, input, output, tokens);
@@ -61,6 +70,12 @@ export function loadQuantizedMatrix(
     { rows, columns, bytes },
     { multiply, copyRow },
   ];
+}
+
+/** What the one-token kernel takes from its unsigned levels; undefined where it does not know the decoder. */
+function vectorOffsetOf({ decoder, doubledCentre }: DecodingPlan): number | undefined {
+  if (decoder === 'codebook') return tableOffset;
+  return decoder === 'linear' ? doubledCentre : undefined;
 }
 
 /** Columns that share one weight scale and one activation scale: gcd(64, group size), a multiple of 16. */
@@ -80,23 +95,18 @@ function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
   for (let i = 0; i < halves.length; i++) halves[i]! *= 0.5;
   const scales = copyBytes(arena, bytesOf(halves));
   const tables = copyBytes(arena, bytesOf(plan.tables));
+  const unsignedTables = copyBytes(
+    arena,
+    Uint8Array.from(plan.tables, (level) => level + tableOffset),
+  );
   const lookup = copyBytes(arena, bytesOf(plan.lookup));
   const patterns = copyBytes(arena, plan.patterns);
   const salientParts = salient ? copySalient(arena, salient, rows, columns) : [0, 0, 0];
   const fields = [
     ...[rows, columns, row.units, chunkColumns, format.groupSize / chunkColumns, row.groups],
     ...[format.privateBits, format.sharedBits, format.sharingBlock, decoders[plan.decoder], plan.blockShift],
-    ...[
-      plan.tables.length / 16,
-      plan.doubledCentre,
-      packed,
-      shared,
-      row.sharedBytes,
-      scales,
-      tables,
-      lookup,
-      patterns,
-    ],
+    ...[plan.tables.length / 16, plan.doubledCentre, packed, shared, row.sharedBytes, scales],
+    ...[tables, unsignedTables, lookup, patterns],
     ...salientParts,
   ];
   const header = arena.allocate(4 * fields.length);

@@ -44,6 +44,8 @@ export interface WasmExports {
     panel: number,
     panelScales: number,
   ): void;
+  multiplyVector(header: number, x: number, xScales: number, corrections: number, output: number): void;
+  prepareVector(codes: number, units: number, offset: number, corrections: number): void;
   quantizeActivations(
     input: number,
     tokens: number,

@@ -1,0 +1,183 @@
+import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
+import { Decoder, QuantizedHeader } from './quantized-header';
+import { unitSharedBits } from './shared-codes';
+
+// One token: decoding and multiplying in one pass, without a panel. Levels stay unsigned bytes, so that a mask and a shift widen
+// them (even columns, odd columns); the activations are put in that order, and the offset of the levels comes off once a unit:
+// sum (u - offset) x = sum u x - offset * sum x. All of it is exact, so the bits are those of the panel.
+//
+// No int32 overflow: u <= 255, so 2 * 255 * 32767 * 64 < 2^30, and so is the correction.
+
+/**
+ * Puts the int16 codes [units, 64] of one token in the order even, odd for each 16 columns, and writes -offset * (sum of the
+ * codes) of each unit to lane 0 of corrections [units].
+ */
+export function prepareVector(codes: usize, units: u32, offset: i32, corrections: usize): void {
+  const ones = i16x8.splat(1);
+  for (let unit: u32 = 0; unit < units; unit++) {
+    let sums: v128 = i32x4.splat(0);
+    for (let quarter = 0; quarter < 4; quarter++, codes += 32) {
+      const a = v128.load(codes);
+      const b = v128.load(codes, 16);
+      v128.store(codes, v128.shuffle<i16>(a, b, 0, 2, 4, 6, 8, 10, 12, 14));
+      v128.store(codes, v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15), 16);
+      sums = i32x4.add(sums, i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones)));
+    }
+    const pair = i32x4.add(sums, v128.shuffle<i32>(sums, sums, 2, 3, 0, 1));
+    const sum = i32x4.extract_lane(pair, 0) + i32x4.extract_lane(pair, 1);
+    v128.store(corrections + 16 * unit, i32x4.replace_lane(i32x4.splat(0), 0, -offset * sum));
+  }
+}
+
+@inline
+function addProducts(sum: v128, levels: v128, x: usize, quarter: i32): v128 {
+  const even = v128.and(levels, i16x8.splat(255));
+  const odd = i16x8.shr_u(levels, 8);
+  sum = i32x4.add(sum, i32x4.dot_i16x8_s(even, v128.load(x + 32 * quarter)));
+  return i32x4.add(sum, i32x4.dot_i16x8_s(odd, v128.load(x + 32 * quarter, 16)));
+}
+
+/** sum + (all lanes of products) * weight scale * activation scale, in every lane. */
+@inline
+function addScaled(sum: v128, products: v128, weightScale: usize, activationScale: usize): v128 {
+  products = i32x4.add(products, v128.shuffle<i32>(products, products, 2, 3, 0, 1));
+  products = i32x4.add(products, v128.shuffle<i32>(products, products, 1, 0, 3, 2));
+  const scale = f32x4.mul(v128.load32_splat(weightScale), v128.load32_splat(activationScale));
+  return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(products), scale));
+}
+
+@inline
+function codebookRow(
+  bits: i32,
+  hasShared: bool,
+  m: QuantizedHeader,
+  packed: usize,
+  shared: usize,
+  scale: usize,
+  x: usize,
+  xScale: usize,
+  correction: usize,
+): f32 {
+  const tables = m.unsignedTables;
+  const only = v128.load(tables);
+  const sharedBits = m.sharedBits;
+  const blockShift = m.blockShift;
+  const mask: u32 = ((1 << sharedBits) - 1) << 4;
+  const shift1 = (1 >> blockShift) * sharedBits;
+  const shift2 = (2 >> blockShift) * sharedBits;
+  const shift3 = (3 >> blockShift) * sharedBits;
+  const unitsPerGroup = m.chunksPerGroup;
+  let left = unitsPerGroup;
+  let sum: v128 = f32x4.splat(0);
+  const end = packed + 8 * bits * m.units;
+  for (let unit: u32 = 0; packed < end; unit++) {
+    const low = nibblesLow(packed, bits);
+    const high = nibblesHigh(packed, bits);
+    const two = pairs(packed, bits);
+    const one = singles(packed, bits);
+    const rows = hasShared ? unitSharedBits(shared, unit, blockShift, sharedBits) << 4 : 0;
+    let products = v128.load(correction);
+    let table = hasShared ? v128.load(tables + (rows & mask)) : only;
+    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 0, low, high, two, one)), x, 0);
+    table = hasShared ? v128.load(tables + ((rows >> shift1) & mask)) : only;
+    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 1, low, high, two, one)), x, 1);
+    table = hasShared ? v128.load(tables + ((rows >> shift2) & mask)) : only;
+    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 2, low, high, two, one)), x, 2);
+    table = hasShared ? v128.load(tables + ((rows >> shift3) & mask)) : only;
+    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 3, low, high, two, one)), x, 3);
+    sum = addScaled(sum, products, scale, xScale);
+    if (--left == 0) {
+      left = unitsPerGroup;
+      scale += 4;
+    }
+    packed += 8 * bits;
+    x += 128;
+    xScale += 4;
+    correction += 16;
+  }
+  return f32x4.extract_lane(sum, 0);
+}
+
+@inline
+function linearRow(bits: i32, m: QuantizedHeader, packed: usize, scale: usize, x: usize, xScale: usize, correction: usize): f32 {
+  const unitsPerGroup = m.chunksPerGroup;
+  let left = unitsPerGroup;
+  let sum: v128 = f32x4.splat(0);
+  const end = packed + 8 * bits * m.units;
+  while (packed < end) {
+    const low = nibblesLow(packed, bits);
+    const high = nibblesHigh(packed, bits);
+    const two = pairs(packed, bits);
+    const one = singles(packed, bits);
+    let products: v128 = i32x4.splat(0);
+    products = addProducts(products, quarterCodes(packed, bits, 0, low, high, two, one), x, 0);
+    products = addProducts(products, quarterCodes(packed, bits, 1, low, high, two, one), x, 1);
+    products = addProducts(products, quarterCodes(packed, bits, 2, low, high, two, one), x, 2);
+    products = addProducts(products, quarterCodes(packed, bits, 3, low, high, two, one), x, 3);
+    products = i32x4.add(i32x4.shl(products, 1), v128.load(correction));
+    sum = addScaled(sum, products, scale, xScale);
+    if (--left == 0) {
+      left = unitsPerGroup;
+      scale += 4;
+    }
+    packed += 8 * bits;
+    x += 128;
+    xScale += 4;
+    correction += 16;
+  }
+  return f32x4.extract_lane(sum, 0);
+}
+
+@inline
+function codebookRows(bits: i32, hasShared: bool, m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+  let packed = m.packed;
+  let shared = m.shared;
+  let scale = m.scales;
+  const rowBytes = 8 * bits * m.units;
+  const sharedStride = m.sharedStride;
+  const scaleStride = 4 * m.groups;
+  for (let row: u32 = 0; row < m.rows; row++) {
+    store<f32>(output + 4 * row, codebookRow(bits, hasShared, m, packed, shared, scale, x, xScale, correction));
+    packed += rowBytes;
+    shared += sharedStride;
+    scale += scaleStride;
+  }
+}
+
+@inline
+function linearRows(bits: i32, m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+  let packed = m.packed;
+  let scale = m.scales;
+  const rowBytes = 8 * bits * m.units;
+  const scaleStride = 4 * m.groups;
+  for (let row: u32 = 0; row < m.rows; row++) {
+    store<f32>(output + 4 * row, linearRow(bits, m, packed, scale, x, xScale, correction));
+    packed += rowBytes;
+    scale += scaleStride;
+  }
+}
+
+/**
+ * Output [rows] for one token that `prepareVector` has prepared. For the decoders `codebook` and `linear` and chunks of 64
+ * columns.
+ */
+export function multiplyVector(header: usize, x: usize, xScales: usize, corrections: usize, output: usize): void {
+  const m = changetype<QuantizedHeader>(header);
+  const bits = m.privateBits;
+  if (m.decoder == Decoder.linear) {
+    if (bits == 8) linearRows(8, m, x, xScales, corrections, output);
+    else if (bits == 7) linearRows(7, m, x, xScales, corrections, output);
+    else if (bits == 6) linearRows(6, m, x, xScales, corrections, output);
+    else linearRows(5, m, x, xScales, corrections, output);
+  } else if (m.sharedBits) {
+    if (bits == 4) codebookRows(4, true, m, x, xScales, corrections, output);
+    else if (bits == 3) codebookRows(3, true, m, x, xScales, corrections, output);
+    else if (bits == 2) codebookRows(2, true, m, x, xScales, corrections, output);
+    else codebookRows(1, true, m, x, xScales, corrections, output);
+  } else {
+    if (bits == 4) codebookRows(4, false, m, x, xScales, corrections, output);
+    else if (bits == 3) codebookRows(3, false, m, x, xScales, corrections, output);
+    else if (bits == 2) codebookRows(2, false, m, x, xScales, corrections, output);
+    else codebookRows(1, false, m, x, xScales, corrections, output);
+  }
+}
