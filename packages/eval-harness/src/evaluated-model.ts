@@ -1,0 +1,49 @@
+/** What the harness needs of a language model. Adapters wrap a runtime in it; nothing here knows of weights. */
+export interface EvaluatedModel {
+  /** Logits per position. */
+  readonly vocabularySize: number;
+  /** Most tokens that `logits` takes. */
+  readonly contextLength: number;
+  /** The token that begins a sequence, if the vocabulary has one. */
+  readonly beginningOfSequence?: number | undefined;
+  /** Whether the tokenizer puts `beginningOfSequence` before every text by itself (`add_bos_token`). */
+  readonly addsBeginningOfSequence: boolean;
+
+  /** Token ids of a text as the model's tokenizer makes them by default, with what it adds at the beginning. */
+  encode(text: string): readonly number[];
+
+  /**
+   * Logits of the next token at positions `first` .. tokens.length - 1, row-major
+   * [tokens.length - first, vocabularySize]. The array may be overwritten by the next call on this model. Consecutive
+   * calls often share leading tokens, so that a key-value cache pays.
+   */
+  logits(tokens: readonly number[], first: number, options?: CallOptions): Promise<Float32Array>;
+
+  /** Greedy continuation of the tokens, as text, up to a stop string (left out). Only generation tasks need it. */
+  generate?(tokens: readonly number[], options: GenerateOptions): Promise<string>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GenerateOptions extends CallOptions {
+  readonly maximumTokens: number;
+  /** Texts before which the generation stops. */
+  readonly until: readonly string[];
+}
+
+/** How far an evaluation has come; reported after every chunk or item. */
+export interface EvaluationProgress {
+  readonly unit: 'chunks' | 'items';
+  readonly completed: number;
+  readonly total: number;
+  /** The figure so far: perplexity for chunks, accuracy for items. */
+  readonly value: number;
+}
+
+export interface EvaluationOptions {
+  /** Aborts between two calls of the model, and inside one where the model heeds it. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+}
