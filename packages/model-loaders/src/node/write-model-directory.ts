@@ -6,7 +6,7 @@ import { fileAccessError } from './file-access-error.js';
 import { type TensorToWrite, writeSafetensors } from './write-safetensors.js';
 
 /** A model in Hugging Face form. */
-export interface ModelDirectory {
+export interface ModelToWrite {
   /** The value of `config.json`. */
   readonly config: object;
   readonly tensors: readonly TensorToWrite[];
@@ -26,7 +26,7 @@ export interface WriteModelOptions extends CancelOptions {
  */
 export async function writeModelDirectory(
   path: string,
-  { config, tensors, tokenizerFiles }: ModelDirectory,
+  { config, tensors, tokenizerFiles }: ModelToWrite,
   { signal, replace = false }: WriteModelOptions = {},
 ): Promise<number> {
   const target = resolve(path);
