@@ -3,7 +3,8 @@ import { InvalidArgumentError as CommanderError } from 'commander';
 /** Parsers of option values; commander prints their message with the option's name. */
 export function positiveInteger(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new CommanderError('It must be a whole number of at least 1.');
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new CommanderError('It must be a whole number of at least 1.');
   return value;
 }
 

@@ -1,7 +1,11 @@
 import Table from 'cli-table3';
 
 /** Prints a command's one JSON object, or its rows for people. */
-export function printResult(result: object, json: boolean, rows: readonly (readonly [string, string])[]): void {
+export function printResult(
+  result: object,
+  json: boolean,
+  rows: readonly (readonly [string, string])[],
+): void {
   if (json) {
     process.stdout.write(`${JSON.stringify(result)}\n`);
     return;

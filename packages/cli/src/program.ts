@@ -5,7 +5,6 @@ import { quantizeCommand } from './commands/quantize.js';
 import { runCommand } from './commands/run.js';
 import { toolVersion } from './tool-version.js';
 
-
 /** The `lbs` command line. */
 export function createProgram(): Command {
   return new Command('lbs')

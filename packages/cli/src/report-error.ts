@@ -13,11 +13,15 @@ export function reportError(error: unknown): number {
     process.stderr.write('lbs: interrupted; nothing was written\n');
     return exitCodes.interrupted;
   }
-  const isExpected = LbsError.isInstance(error) || (error instanceof Error && 'code' in error && String(error.code).startsWith('LBS_'));
+  const isExpected =
+    LbsError.isInstance(error) ||
+    (error instanceof Error && 'code' in error && String(error.code).startsWith('LBS_'));
   if (isExpected) {
     process.stderr.write(`${pc.red('lbs:')} ${(error as Error).message}\n`);
     return exitCodes.badInput;
   }
-  process.stderr.write(`${pc.red('lbs: this is a bug, please report it:')}\n${error instanceof Error ? error.stack : error}\n`);
+  process.stderr.write(
+    `${pc.red('lbs: this is a bug, please report it:')}\n${error instanceof Error ? error.stack : error}\n`,
+  );
   return exitCodes.bug;
 }

@@ -58,7 +58,10 @@ export function float32FromBfloat16(
 }
 
 /** Converts float32 to binary16 bits, rounded as `float16FromNumber` does. */
-export function float16FromFloat32(source: Float32Array, target = new Uint16Array(source.length)): Uint16Array {
+export function float16FromFloat32(
+  source: Float32Array,
+  target = new Uint16Array(source.length),
+): Uint16Array {
   for (let i = 0; i < source.length; i++) target[i] = float16FromNumber(source[i]!);
   return target;
 }

@@ -2,18 +2,25 @@ import { MalformedFileError, TensorMismatchError } from './errors.js';
 import { float16FromNumber, numberFromFloat16 } from './float16.js';
 import { type NumberFormat, rowLayout } from './number-format.js';
 import type { QuantizedMatrix, SalientWeights } from './quantized-matrix.js';
+import type { SafetensorsDtype } from './safetensors-dtype.js';
 
 /** A tensor as a safetensors file holds it. */
 export interface StoredTensor {
   readonly name: string;
-  /** A safetensors dtype. */
-  readonly dtype: string;
+  readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
 
 /** Reads a tensor of the open file by name; undefined where the file has none of that name. */
-export type StoredTensorReader = (name: string) => Promise<StoredTensor | undefined>;
+export type StoredTensorReader = (name: string) => Promise<FoundTensor | undefined>;
+
+/** A tensor as a file gives it, not checked yet. */
+export interface FoundTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
 
 /** Suffixes of the tensors that stand in for `<module>.weight` (SPEC 8). */
 export const storedSuffixes = {
@@ -33,7 +40,7 @@ export function storeMatrix(module: string, matrix: QuantizedMatrix): StoredTens
   const { format, rows, columns, salient } = matrix;
   const row = rowLayout(format, columns);
   const tensors: StoredTensor[] = [];
-  const add = (suffix: string, dtype: string, shape: number[], bytes: Uint8Array) =>
+  const add = (suffix: string, dtype: SafetensorsDtype, shape: number[], bytes: Uint8Array) =>
     tensors.push({ name: `${module}.${suffix}`, dtype, shape, bytes });
 
   add(storedSuffixes.shape, 'I32', [2], new Uint8Array(Int32Array.of(rows, columns).buffer));
@@ -67,7 +74,7 @@ function bytesOf(array: Int8Array | Uint16Array): Uint8Array {
 }
 
 /** Stores indices in the smallest of U8, U16 and U32 that holds them all. */
-function narrowest(values: Uint32Array): { dtype: string; bytes: Uint8Array } {
+function narrowest(values: Uint32Array): { dtype: SafetensorsDtype; bytes: Uint8Array } {
   const most = values.reduce((a, b) => Math.max(a, b), 0);
   if (most <= 0xff) return { dtype: 'U8', bytes: Uint8Array.from(values) };
   if (most <= 0xffff) return { dtype: 'U16', bytes: bytesOf(Uint16Array.from(values)) };
@@ -152,10 +159,10 @@ class PartReader {
     private readonly file: string | undefined,
   ) {}
 
-  async required(suffix: string, dtype: string, shape: readonly number[]): Promise<Uint8Array> {
+  async required(suffix: string, dtype: SafetensorsDtype, shape: readonly number[]): Promise<Uint8Array> {
     const tensor = await this.read(`${this.module}.${suffix}`);
     if (!tensor) throw this.missing(suffix);
-    this.check(tensor, [dtype], shape);
+    this.check(suffix, tensor, [dtype], shape);
     return tensor.bytes;
   }
 
@@ -163,7 +170,7 @@ class PartReader {
   async indices(suffix: string, length: number): Promise<Uint32Array | undefined> {
     const tensor = await this.read(`${this.module}.${suffix}`);
     if (!tensor) return undefined;
-    this.check(tensor, ['U8', 'U16', 'U32'], [length]);
+    this.check(suffix, tensor, ['U8', 'U16', 'U32'], [length]);
     const { buffer } = tensor.bytes.slice();
     if (tensor.dtype === 'U8') return Uint32Array.from(tensor.bytes);
     return tensor.dtype === 'U16' ? Uint32Array.from(new Uint16Array(buffer)) : new Uint32Array(buffer);
@@ -181,14 +188,19 @@ class PartReader {
     throw new MalformedFileError(problem, { file: this.file, tensor: `${this.module}.${suffix}` });
   }
 
-  private check(tensor: StoredTensor, dtypes: readonly string[], shape: readonly number[]): void {
+  private check(
+    suffix: string,
+    tensor: FoundTensor,
+    dtypes: readonly SafetensorsDtype[],
+    shape: readonly number[],
+  ): void {
     const fits = tensor.shape.length === shape.length && shape.every((size, i) => tensor.shape[i] === size);
-    if (fits && dtypes.includes(tensor.dtype)) return;
+    if (fits && dtypes.some((dtype) => dtype === tensor.dtype)) return;
     throw new TensorMismatchError(
       `expected ${dtypes.join(' or ')} [${shape.join(', ')}], found ${tensor.dtype} [${tensor.shape.join(', ')}]`,
       {
         file: this.file,
-        tensor: tensor.name,
+        tensor: `${this.module}.${suffix}`,
         mend: 'The quantization_config of the model may not be its own.',
       },
     );

@@ -1,4 +1,4 @@
-import { float16FromFloat32, type StoredTensor } from '@lbs/format';
+import { float16FromFloat32, type StoredTensor, safetensorsDtypes } from '@lbs/format';
 
 interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -11,9 +11,6 @@ export interface TensorReader {
   readBytes(name: string, options?: ReadOptions): Promise<Uint8Array>;
 }
 
-/** Element types that a safetensors file holds as they are; anything else is some format's blocks. */
-const plainTypes = new Set(['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL']);
-
 /**
  * A tensor that is not quantized, as it is written: byte by byte where safetensors has its type. The blocks of
  * another file format become F16, whose rounding (2^-12 of a value) is far below that of the blocks.
@@ -24,7 +21,8 @@ export async function copyTensor(
   signal: AbortSignal | undefined,
 ): Promise<StoredTensor> {
   const { dtype, shape } = source.tensorInfo(name);
-  if (plainTypes.has(dtype)) return { name, dtype, shape, bytes: await source.readBytes(name, { signal }) };
+  const plainDtype = safetensorsDtypes.find((known) => known === dtype);
+  if (plainDtype) return { name, dtype: plainDtype, shape, bytes: await source.readBytes(name, { signal }) };
   const bits = float16FromFloat32(await source.readFloat32(name, { signal }));
   return { name, dtype: 'F16', shape, bytes: new Uint8Array(bits.buffer) };
 }

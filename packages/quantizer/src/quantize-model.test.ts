@@ -46,7 +46,9 @@ describe('quantizeModel', () => {
     expect(embedding.bytes).toEqual(await model().readBytes(names[0]!));
 
     const source = { ...model(), tensorInfo: () => ({ dtype: 'Q8_0', shape: [8, 64] }) };
-    const stored = (await quantizeModel(source, presets.get('int8'))).tensors.find(({ name }) => name === names[0])!;
+    const stored = (await quantizeModel(source, presets.get('int8'))).tensors.find(
+      ({ name }) => name === names[0],
+    )!;
     expect(stored.dtype).toBe('F16');
     const values = float32FromFloat16(new Uint16Array(stored.bytes.buffer));
     const original = await source.readFloat32(names[0]!);

@@ -130,10 +130,10 @@ describe('round to nearest', () => {
           }
           const found = squaredError(weights, dequantize(quantized(weights, weights.length, format)));
           // What storing the scale may cost: half a step of binary16 (of its subnormals too) or of the log8 grid.
-        const energy = weights.reduce((sum, weight) => sum + weight * weight, 0);
-        const subnormal = Math.sqrt(weights.length) * encoder.reach * 2 ** -25;
-        expect(found).toBeLessThanOrEqual((Math.sqrt(simple * 1.05 + 1e-3 * energy) + subnormal) ** 2);
-      }),
+          const energy = weights.reduce((sum, weight) => sum + weight * weight, 0);
+          const subnormal = Math.sqrt(weights.length) * encoder.reach * 2 ** -25;
+          expect(found).toBeLessThanOrEqual((Math.sqrt(simple * 1.05 + 1e-3 * energy) + subnormal) ** 2);
+        }),
         { numRuns: 100 },
       );
     },

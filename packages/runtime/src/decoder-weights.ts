@@ -1,9 +1,9 @@
 import {
-  type NumberFormat,
   formatOfModule,
   loadMatrix,
+  type NumberFormat,
   parseQuantizationConfig,
-  type StoredTensor,
+  type StoredTensorReader,
   TensorMismatchError,
 } from '@lbs/format';
 import type { Kernels, Matrix } from '@lbs/kernels';
@@ -61,7 +61,9 @@ export async function loadWeights(
   const { config } = model;
   const { hiddenSize, intermediateSize, vocabularySize, headSize } = config;
   const quantization = model.configJson['quantization_config'];
-  const formatOf = quantization ? formatOfModule(parseQuantizationConfig(quantization, model.name)) : () => undefined;
+  const formatOf = quantization
+    ? formatOfModule(parseQuantizationConfig(quantization, model.name))
+    : () => undefined;
   const total = 2 + 9 * config.layers + (config.tiedEmbeddings ? 0 : 1);
   const read = signal ? { signal } : {};
   let done = 0;
@@ -71,17 +73,20 @@ export async function loadWeights(
     onProgress?.({ tensor, done: ++done, total });
   };
 
-  const stored = async (name: string): Promise<StoredTensor | undefined> =>
-    model.has(name) ? { name, ...model.tensorInfo(name), bytes: await model.readBytes(name, read) } : undefined;
+  const stored: StoredTensorReader = async (name) =>
+    model.has(name) ? { ...model.tensorInfo(name), bytes: await model.readBytes(name, read) } : undefined;
 
   const loadQuantized = async (module: string, format: NumberFormat, rows: number, columns: number) => {
     const matrix = await loadMatrix(module, format, stored, model.name);
     if (matrix.rows !== rows || matrix.columns !== columns) {
-      throw new TensorMismatchError(`expected ${rows} x ${columns}, found ${matrix.rows} x ${matrix.columns}`, {
-        file: model.name,
-        tensor: `${module}.weight_shape`,
-        mend: 'The weights and the config.json are not of the same model.',
-      });
+      throw new TensorMismatchError(
+        `expected ${rows} x ${columns}, found ${matrix.rows} x ${matrix.columns}`,
+        {
+          file: model.name,
+          tensor: `${module}.weight_shape`,
+          mend: 'The weights and the config.json are not of the same model.',
+        },
+      );
     }
     return kernels.loadQuantized(matrix);
   };

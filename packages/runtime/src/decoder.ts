@@ -31,7 +31,11 @@ export interface Decoder {
    * computed again. Throws InvalidArgumentError on an empty list, on a token outside of the vocabulary, and
    * where the tokens do not fit the context.
    */
-  logits(tokens: readonly number[], first: number, options?: { signal?: AbortSignal | undefined }): Promise<Float32Array>;
+  logits(
+    tokens: readonly number[],
+    first: number,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<Float32Array>;
   /** Forgets all tokens, so that the next call computes from the first position. */
   clear(): void;
 }
@@ -64,7 +68,10 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
         cached.push(...batch);
         const skipped = Math.max(first - position, 0);
         if (skipped < batch.length) {
-          logits.set(forward.readLogits(skipped, batch.length - skipped), (position + skipped - first) * config.vocabularySize);
+          logits.set(
+            forward.readLogits(skipped, batch.length - skipped),
+            (position + skipped - first) * config.vocabularySize,
+          );
         }
         position += batch.length;
         // Gives timers and abort signals their turn between batches.
@@ -75,7 +82,12 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
   };
 }
 
-function checkTokens(tokens: readonly number[], first: number, config: ModelConfig, contextLength: number): void {
+function checkTokens(
+  tokens: readonly number[],
+  first: number,
+  config: ModelConfig,
+  contextLength: number,
+): void {
   if (!Number.isInteger(first) || first < 0 || first >= tokens.length) {
     throw new InvalidArgumentError(`first position ${first} is not within the ${tokens.length} tokens`);
   }
@@ -161,7 +173,12 @@ class ForwardPass {
     return logits;
   }
 
-  private attention(layer: LayerWeights, cache: { keys: number; values: number }, tokens: number, position: number): void {
+  private attention(
+    layer: LayerWeights,
+    cache: { keys: number; values: number },
+    tokens: number,
+    position: number,
+  ): void {
     const { kernels, scratch, rotary } = this;
     const { hiddenSize, heads, keyValueHeads, headSize, normEpsilon } = this.config;
     kernels.rmsNorm(scratch.hidden, layer.attentionNorm, scratch.normed, tokens, hiddenSize, normEpsilon);

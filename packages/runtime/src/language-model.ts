@@ -39,7 +39,10 @@ export interface LanguageModel {
 }
 
 /** Loads a model for running. */
-export async function loadLanguageModel(source: ModelSource, options?: DecoderOptions): Promise<LanguageModel> {
+export async function loadLanguageModel(
+  source: ModelSource,
+  options?: DecoderOptions,
+): Promise<LanguageModel> {
   const { tokenizer, config } = source;
   const decoder = await loadDecoder(source, options);
   const { beginningOfSequence, addsBeginningOfSequence } = tokenizer;
@@ -65,7 +68,8 @@ async function* stream(
   prompt: readonly number[],
   { maxTokens, stopTokens, signal, ...sampling }: StreamOptions = {},
 ): AsyncGenerator<number, void, undefined> {
-  if (prompt.length === 0) throw new InvalidArgumentError('the prompt has no tokens', { mend: 'Give it some text.' });
+  if (prompt.length === 0)
+    throw new InvalidArgumentError('the prompt has no tokens', { mend: 'Give it some text.' });
   const { endOfSequence } = decoder.config;
   const stops = new Set(stopTokens ?? (endOfSequence === undefined ? [] : [endOfSequence]));
   // The last token that is generated is not put into the context.
@@ -73,7 +77,9 @@ async function* stream(
   if (room < 1 || (maxTokens ?? 0) > room) {
     throw new InvalidArgumentError(
       `a prompt of ${prompt.length} tokens and ${maxTokens ?? 1} more do not fit the context of ${decoder.contextLength}`,
-      { mend: `Ask for fewer tokens, or load the model with a contextLength of up to ${decoder.config.contextLength}.` },
+      {
+        mend: `Ask for fewer tokens, or load the model with a contextLength of up to ${decoder.config.contextLength}.`,
+      },
     );
   }
   const sample = createSampler(sampling);

@@ -13,8 +13,14 @@ export interface RotaryTables {
  */
 export function createRotaryTables(kernels: Kernels, config: ModelConfig, positions: number): RotaryTables {
   const half = config.headSize / 2;
-  const frequencies = Float32Array.from({ length: half }, (_, i) => 1 / Math.fround(config.ropeTheta ** ((2 * i) / config.headSize)));
-  const tables = { cosines: kernels.allocate(4 * positions * half), sines: kernels.allocate(4 * positions * half) };
+  const frequencies = Float32Array.from(
+    { length: half },
+    (_, i) => 1 / Math.fround(config.ropeTheta ** ((2 * i) / config.headSize)),
+  );
+  const tables = {
+    cosines: kernels.allocate(4 * positions * half),
+    sines: kernels.allocate(4 * positions * half),
+  };
   const cosines = kernels.float32(tables.cosines, positions * half);
   const sines = kernels.float32(tables.sines, positions * half);
   for (let i = 0; i < cosines.length; i++) {

@@ -1,6 +1,6 @@
-import { inspectFile } from '../inspect-file.js';
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { inspectFile } from '../inspect-file.js';
 import { withInterrupt } from '../options.js';
 import { formatBytes } from '../print-result.js';
 
@@ -16,7 +16,10 @@ export function inspectCommand(): Command {
           process.stdout.write(`${JSON.stringify(content)}\n`);
           return;
         }
-        const table = new Table({ head: ['tensor', 'dtype', 'shape', 'size'], style: { head: [], border: [] } });
+        const table = new Table({
+          head: ['tensor', 'dtype', 'shape', 'size'],
+          style: { head: [], border: [] },
+        });
         for (const { name, dtype, shape, bytes } of content.tensors) {
           table.push([name, dtype, `[${shape.join(', ')}]`, formatBytes(bytes)]);
         }

@@ -27,7 +27,9 @@ export function quantizeCommand(): Command {
     .option('--threads <count>', 'most threads to use; this release uses one', positiveInteger)
     .option('--force', 'replace the output directory')
     .option('--json', 'print one JSON object')
-    .action((model: string, options: QuantizeOptions) => withInterrupt((signal) => quantize(model, options, signal)));
+    .action((model: string, options: QuantizeOptions) =>
+      withInterrupt((signal) => quantize(model, options, signal)),
+    );
 }
 
 async function quantize(path: string, options: QuantizeOptions, signal: AbortSignal): Promise<void> {
@@ -39,7 +41,9 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     });
   }
   if (options.calibration) {
-    process.stderr.write(`lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`);
+    process.stderr.write(
+      `lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`,
+    );
   }
   const source = await openModel(path, { signal });
   try {
@@ -48,11 +52,17 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     const model = await quantizeModel(source, recipe, {
       signal,
       onProgress: ({ tensor, weightsDone, weightsTotal, relativeError }) =>
-        progress.update(weightsDone / weightsTotal, `${tensor}, error ${(10 * Math.log10(relativeError)).toFixed(1)} dB`),
+        progress.update(
+          weightsDone / weightsTotal,
+          `${tensor}, error ${(10 * Math.log10(relativeError)).toFixed(1)} dB`,
+        ),
     });
     progress.end();
     const provenance = { ...model.config.provenance, tool: `lbs ${toolVersion}`, source: source.name };
-    const config = { ...source.configJson, quantization_config: serializeQuantizationConfig({ ...model.config, provenance }) };
+    const config = {
+      ...source.configJson,
+      quantization_config: serializeQuantizationConfig({ ...model.config, provenance }),
+    };
     const bytes = await writeModelDirectory(
       options.output,
       { config, tensors: model.tensors, tokenizerFiles: source.tokenizerFiles },
@@ -68,7 +78,10 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     printResult(result, options.json ?? false, [
       ['Output', options.output],
       ['Quantized matrices', String(result.tensors)],
-      ['Bits per weight', `${result.bitsPerWeight.toFixed(3)} (scales, shared bits and salient weights included)`],
+      [
+        'Bits per weight',
+        `${result.bitsPerWeight.toFixed(3)} (scales, shared bits and salient weights included)`,
+      ],
       ['Weights on disk', `${formatBytes(bytes)} (was ${formatBytes(source.fileBytes)})`],
       ['Time', `${result.seconds.toFixed(1)} s`],
       ['Peak memory', formatBytes(result.peakRssBytes)],

@@ -48,7 +48,8 @@ async function run(path: string, options: RunOptions, signal: AbortSignal): Prom
       promptTokens: prompt.length,
       completionTokens: completion.length,
       prefillTokensPerSecond: prompt.length / ((firstToken - start) / 1000),
-      decodeTokensPerSecond: completion.length > 1 ? (completion.length - 1) / ((end - firstToken) / 1000) : null,
+      decodeTokensPerSecond:
+        completion.length > 1 ? (completion.length - 1) / ((end - firstToken) / 1000) : null,
     };
     if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else process.stdout.write(`${result.text.slice(shown.length)}\n`);

@@ -1,0 +1,76 @@
+import { stat } from 'node:fs/promises';
+import { parseQuantizationConfig } from '@lbs/format';
+import { openGguf, openSafetensors, type TensorStore } from '@lbs/model-loaders';
+import { openFileSource, openModel } from '@lbs/model-loaders/node';
+
+/** What a file holds. */
+export interface FileContent {
+  readonly file: string;
+  readonly format: 'directory' | 'gguf' | 'safetensors';
+  /** Metadata of the file, or the config of a model directory. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number }[];
+}
+
+/** Longer arrays, such as vocabularies, are shown by their length. */
+const longestArray = 16;
+
+/** Lists what a model directory, a .safetensors or a .gguf file holds, without reading weights. */
+export async function inspectFile(file: string, signal: AbortSignal): Promise<FileContent> {
+  const isDirectory = await stat(file).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  if (isDirectory) return inspectDirectory(file, signal);
+  const source = await openFileSource(file);
+  try {
+    if (/\.gguf$/i.test(file)) {
+      const gguf = await openGguf(source, { signal });
+      return { file, format: 'gguf', metadata: shorten(gguf.metadata), tensors: tensorsOf(gguf) };
+    }
+    const safetensors = await openSafetensors(source, { signal });
+    return {
+      file,
+      format: 'safetensors',
+      metadata: shorten(safetensors.metadata),
+      tensors: tensorsOf(safetensors),
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+async function inspectDirectory(file: string, signal: AbortSignal): Promise<FileContent> {
+  const model = await openModel(file, { signal });
+  try {
+    const quantization = model.configJson['quantization_config'];
+    if (quantization) parseQuantizationConfig(quantization, file);
+    const tensors = model.tensorNames.map((name) => {
+      const { dtype, shape, byteLength } = model.tensorInfo(name);
+      return { name, dtype, shape, bytes: byteLength };
+    });
+    return { file, format: 'directory', metadata: model.configJson, tensors };
+  } finally {
+    await model.close();
+  }
+}
+
+function tensorsOf(store: TensorStore): FileContent['tensors'] {
+  return [...store.tensors].map(([name, { dtype, shape, byteLength }]) => ({
+    name,
+    dtype,
+    shape,
+    bytes: byteLength,
+  }));
+}
+
+function shorten(metadata: ReadonlyMap<string, unknown>): Record<string, unknown> {
+  const entries = [...metadata].map(([key, value]) => {
+    if (Array.isArray(value) && value.length > longestArray) return [key, `${value.length} values`];
+    // JSON has no 64-bit integers: those that a number does not hold are written as text.
+    if (typeof value === 'bigint')
+      return [key, Number.isSafeInteger(Number(value)) ? Number(value) : String(value)];
+    return [key, value];
+  });
+  return Object.fromEntries(entries);
+}
