@@ -1,53 +1,62 @@
 // Private codes from their bit planes. A plane of p bits is 8p bytes a unit, field k of byte j holds code 8p * k + j,
 // and the widest plane holds the lowest bits, so every quarter of a unit is a shift and a mask of whole vectors.
-// `bits` and `quarter` are compile-time constants in every call: the branches vanish.
+// `offsetof<B>()` is the number of bits, see bits.ts.
 
 /** First vector of the 4-bit plane (codes 0-15 and 32-47). */
 @inline
-export function nibblesLow(unit: usize, bits: i32): v128 {
-  return bits & 4 ? v128.load(unit) : i64x2.splat(0);
+export function nibblesLow<B>(unit: usize): v128 {
+  if (offsetof<B>() & 4) return v128.load(unit);
+  return i64x2.splat(0);
 }
 
 /** Second vector of the 4-bit plane (codes 16-31 and 48-63). */
 @inline
-export function nibblesHigh(unit: usize, bits: i32): v128 {
-  return bits & 4 ? v128.load(unit, 16) : i64x2.splat(0);
+export function nibblesHigh<B>(unit: usize): v128 {
+  if (offsetof<B>() & 4) return v128.load(unit, 16);
+  return i64x2.splat(0);
 }
 
 /** The 2-bit plane: field k of byte j is code 16k + j. */
 @inline
-export function pairs(unit: usize, bits: i32): v128 {
-  return bits & 2 ? v128.load(unit + (bits & 4 ? 32 : 0)) : i64x2.splat(0);
+export function pairs<B>(unit: usize): v128 {
+  if (offsetof<B>() & 2) return v128.load(unit + 8 * (offsetof<B>() & 4));
+  return i64x2.splat(0);
 }
 
 /** The 1-bit plane, arranged so that bit 2q of byte j is code 16q + j. */
 @inline
-export function singles(unit: usize, bits: i32): v128 {
-  if (!(bits & 1)) return i64x2.splat(0);
-  const plane = v128.load64_splat(unit + (bits & 4 ? 32 : 0) + (bits & 2 ? 16 : 0));
-  return v128.shuffle<i64>(plane, i16x8.shr_u(plane, 1), 0, 2);
+export function singles<B>(unit: usize): v128 {
+  if (offsetof<B>() & 1) {
+    const plane = v128.load64_splat(unit + 8 * (offsetof<B>() & 6));
+    return v128.shuffle<i64>(plane, i16x8.shr_u(plane, 1), 0, 2);
+  }
+  return i64x2.splat(0);
 }
 
-/** Moves the field at bit `from` of every byte to bit `to` and clears the rest. Whole 16-bit lanes are shifted; the mask drops what crosses. */
+/** Moves bit `from` of every byte to bit `to`. Whole 16-bit lanes are shifted: a mask must drop what crosses. */
 @inline
-function moveField(bytes: v128, from: i32, to: i32, mask: i32): v128 {
-  const moved = from > to ? i16x8.shr_u(bytes, from - to) : from < to ? i16x8.shl(bytes, to - from) : bytes;
-  return v128.and(moved, i8x16.splat(<i8>(mask << to)));
+function moveBit(bytes: v128, from: i32, to: i32): v128 {
+  if (from > to) return i16x8.shr_u(bytes, from - to);
+  if (from < to) return i16x8.shl(bytes, to - from);
+  return bytes;
 }
 
 /** The 16 private codes of a quarter. `unit` is read for 8-bit codes only, the planes for all others. */
 @inline
-export function quarterCodes(unit: usize, bits: i32, quarter: i32, low: v128, high: v128, two: v128, one: v128): v128 {
-  if (bits == 8) return v128.load(unit + 16 * quarter);
+export function quarterCodes<B>(unit: usize, quarter: i32, low: v128, high: v128, two: v128, one: v128): v128 {
+  if (offsetof<B>() == 8) return v128.load(unit + 16 * quarter);
   let codes: v128 = i64x2.splat(0);
-  if (bits & 4) codes = moveField(quarter & 1 ? high : low, quarter < 2 ? 0 : 4, 0, 15);
-  if (bits & 2) {
-    const field = moveField(two, 2 * quarter, bits & 4, 3);
-    codes = bits & 4 ? v128.or(codes, field) : field;
+  if (offsetof<B>() & 4) {
+    codes = v128.and(moveBit(quarter & 1 ? high : low, quarter < 2 ? 0 : 4, 0), i8x16.splat(15));
   }
-  if (bits & 1) {
-    const field = moveField(one, 2 * quarter, bits & 6, 1);
-    codes = bits & 6 ? v128.or(codes, field) : field;
+  if (offsetof<B>() & 2) {
+    const to = <i32>(offsetof<B>() & 4);
+    codes = v128.or(codes, v128.and(moveBit(two, 2 * quarter, to), i8x16.splat(<i8>(to ? 0x30 : 3))));
+  }
+  if (offsetof<B>() & 1) {
+    const to = <i32>(offsetof<B>() & 6);
+    const mask = i8x16.splat(<i8>(to == 6 ? 0x40 : to == 4 ? 0x10 : to == 2 ? 4 : 1));
+    codes = v128.or(codes, v128.and(moveBit(one, 2 * quarter, to), mask));
   }
   return codes;
 }

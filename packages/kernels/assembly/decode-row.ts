@@ -1,3 +1,4 @@
+import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
 import { quarterSharedCodes, unitSharedBits } from './shared-codes';
@@ -21,7 +22,7 @@ function storeLinear(codes: v128, centre: v128, quarter: i32, target: usize): vo
 
 /** The shared code of a quarter chooses one of 2^s codebooks of 16 signed bytes, the private codes index it. */
 @inline
-function decodeCodebook(bits: i32, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+function decodeCodebook<B>(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
   const sharedBits = m.sharedBits;
   const mask: u32 = ((1 << sharedBits) - 1) << 4;
   const shift1 = (1 >> m.blockShift) * sharedBits;
@@ -31,16 +32,16 @@ function decodeCodebook(bits: i32, m: QuantizedHeader, packed: usize, shared: us
   const blockShift = m.blockShift;
   const units = m.units;
   for (let unit: u32 = 0; unit < units; unit++) {
-    const low = nibblesLow(packed, bits);
-    const high = nibblesHigh(packed, bits);
-    const two = pairs(packed, bits);
-    const one = singles(packed, bits);
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
     const rows = unitSharedBits(shared, unit, blockShift, sharedBits) << 4;
-    storeBytes(v128.swizzle(v128.load(tables + (rows & mask)), quarterCodes(packed, bits, 0, low, high, two, one)), 0, target);
-    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift1) & mask)), quarterCodes(packed, bits, 1, low, high, two, one)), 1, target);
-    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift2) & mask)), quarterCodes(packed, bits, 2, low, high, two, one)), 2, target);
-    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift3) & mask)), quarterCodes(packed, bits, 3, low, high, two, one)), 3, target);
-    packed += 8 * bits;
+    storeBytes(v128.swizzle(v128.load(tables + (rows & mask)), quarterCodes<B>(packed, 0, low, high, two, one)), 0, target);
+    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift1) & mask)), quarterCodes<B>(packed, 1, low, high, two, one)), 1, target);
+    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift2) & mask)), quarterCodes<B>(packed, 2, low, high, two, one)), 2, target);
+    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift3) & mask)), quarterCodes<B>(packed, 3, low, high, two, one)), 3, target);
+    packed += 8 * offsetof<B>();
     target += 8 * step;
   }
 }
@@ -57,26 +58,26 @@ function tableLevels(codes: v128, m: QuantizedHeader): v128 {
 }
 
 @inline
-function decodePattern(bits: i32, isLinear: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+function decodePattern<B>(isLinear: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
   const unitBytes = (8 * m.sharedBits) / (m.sharingBlock);
   const centre = i16x8.splat(<i16>m.doubledCentre);
   for (let unit: u32 = 0; unit < m.units; unit++) {
-    const low = nibblesLow(packed, bits);
-    const high = nibblesHigh(packed, bits);
-    const two = pairs(packed, bits);
-    const one = singles(packed, bits);
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
     const sharedBits = v128.load(shared);
     for (let quarter = 0; quarter < 4; quarter++) {
       let codes: v128;
-      if (quarter == 0) codes = quarterCodes(packed, bits, 0, low, high, two, one);
-      else if (quarter == 1) codes = quarterCodes(packed, bits, 1, low, high, two, one);
-      else if (quarter == 2) codes = quarterCodes(packed, bits, 2, low, high, two, one);
-      else codes = quarterCodes(packed, bits, 3, low, high, two, one);
+      if (quarter == 0) codes = quarterCodes<B>(packed, 0, low, high, two, one);
+      else if (quarter == 1) codes = quarterCodes<B>(packed, 1, low, high, two, one);
+      else if (quarter == 2) codes = quarterCodes<B>(packed, 2, low, high, two, one);
+      else codes = quarterCodes<B>(packed, 3, low, high, two, one);
       codes = v128.or(i8x16.shl(codes, m.sharedBits), quarterSharedCodes(sharedBits, quarter, m));
       if (isLinear) storeLinear(codes, centre, quarter, target);
       else storeBytes(tableLevels(codes, m), quarter, target);
     }
-    packed += 8 * bits;
+    packed += 8 * offsetof<B>();
     shared += unitBytes;
     target += 8 * step;
   }
@@ -89,20 +90,20 @@ function withBlockCode(codes: v128, rows: u32, sharedBits: u32, mask: u32): v128
 
 /** Linear level tables: 2 * code - 2 * centre on 16-bit lanes. `hasBlocks` where sharing blocks of 16 * 2^k columns give the low bits. */
 @inline
-function decodeLinear(bits: i32, hasBlocks: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+function decodeLinear<B>(hasBlocks: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
   const centre = i16x8.splat(<i16>m.doubledCentre);
   const sharedBits = m.sharedBits;
   const mask: u32 = (1 << sharedBits) - 1;
   const units = m.units;
   for (let unit: u32 = 0; unit < units; unit++) {
-    const low = nibblesLow(packed, bits);
-    const high = nibblesHigh(packed, bits);
-    const two = pairs(packed, bits);
-    const one = singles(packed, bits);
-    let codes0 = quarterCodes(packed, bits, 0, low, high, two, one);
-    let codes1 = quarterCodes(packed, bits, 1, low, high, two, one);
-    let codes2 = quarterCodes(packed, bits, 2, low, high, two, one);
-    let codes3 = quarterCodes(packed, bits, 3, low, high, two, one);
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
+    let codes0 = quarterCodes<B>(packed, 0, low, high, two, one);
+    let codes1 = quarterCodes<B>(packed, 1, low, high, two, one);
+    let codes2 = quarterCodes<B>(packed, 2, low, high, two, one);
+    let codes3 = quarterCodes<B>(packed, 3, low, high, two, one);
     if (hasBlocks) {
       const rows = unitSharedBits(shared, unit, m.blockShift, sharedBits);
       codes0 = withBlockCode(codes0, rows, sharedBits, mask);
@@ -114,7 +115,7 @@ function decodeLinear(bits: i32, hasBlocks: bool, m: QuantizedHeader, packed: us
     storeLinear(codes1, centre, 1, target);
     storeLinear(codes2, centre, 2, target);
     storeLinear(codes3, centre, 3, target);
-    packed += 8 * bits;
+    packed += 8 * offsetof<B>();
     target += 8 * step;
   }
 }
@@ -156,36 +157,36 @@ export function decodeRow(m: QuantizedHeader, row: u32, target: usize): void {
   const bits = m.privateBits;
   switch (m.decoder) {
     case Decoder.codebook:
-      if (bits == 4) decodeCodebook(4, m, packed, shared, target);
-      else if (bits == 3) decodeCodebook(3, m, packed, shared, target);
-      else if (bits == 2) decodeCodebook(2, m, packed, shared, target);
-      else decodeCodebook(1, m, packed, shared, target);
+      if (bits == 4) decodeCodebook<Bits4>(m, packed, shared, target);
+      else if (bits == 3) decodeCodebook<Bits3>(m, packed, shared, target);
+      else if (bits == 2) decodeCodebook<Bits2>(m, packed, shared, target);
+      else decodeCodebook<Bits1>(m, packed, shared, target);
       return;
     case Decoder.table:
-      if (bits == 5) decodePattern(5, false, m, packed, shared, target);
-      else if (bits == 4) decodePattern(4, false, m, packed, shared, target);
-      else if (bits == 3) decodePattern(3, false, m, packed, shared, target);
-      else if (bits == 2) decodePattern(2, false, m, packed, shared, target);
-      else decodePattern(1, false, m, packed, shared, target);
+      if (bits == 5) decodePattern<Bits5>(false, m, packed, shared, target);
+      else if (bits == 4) decodePattern<Bits4>(false, m, packed, shared, target);
+      else if (bits == 3) decodePattern<Bits3>(false, m, packed, shared, target);
+      else if (bits == 2) decodePattern<Bits2>(false, m, packed, shared, target);
+      else decodePattern<Bits1>(false, m, packed, shared, target);
       return;
     case Decoder.linear:
-      if (bits == 8) decodeLinear(8, false, m, packed, shared, target);
-      else if (bits == 7) decodeLinear(7, false, m, packed, shared, target);
-      else if (bits == 6) decodeLinear(6, false, m, packed, shared, target);
-      else decodeLinear(5, false, m, packed, shared, target);
+      if (bits == 8) decodeLinear<Bits8>(false, m, packed, shared, target);
+      else if (bits == 7) decodeLinear<Bits7>(false, m, packed, shared, target);
+      else if (bits == 6) decodeLinear<Bits6>(false, m, packed, shared, target);
+      else decodeLinear<Bits5>(false, m, packed, shared, target);
       return;
     case Decoder.linearBlocks:
-      if (bits == 7) decodeLinear(7, true, m, packed, shared, target);
-      else if (bits == 6) decodeLinear(6, true, m, packed, shared, target);
-      else if (bits == 5) decodeLinear(5, true, m, packed, shared, target);
-      else decodeLinear(4, true, m, packed, shared, target);
+      if (bits == 7) decodeLinear<Bits7>(true, m, packed, shared, target);
+      else if (bits == 6) decodeLinear<Bits6>(true, m, packed, shared, target);
+      else if (bits == 5) decodeLinear<Bits5>(true, m, packed, shared, target);
+      else decodeLinear<Bits4>(true, m, packed, shared, target);
       return;
     case Decoder.linearPattern:
-      if (bits == 7) decodePattern(7, true, m, packed, shared, target);
-      else if (bits == 6) decodePattern(6, true, m, packed, shared, target);
-      else if (bits == 5) decodePattern(5, true, m, packed, shared, target);
-      else if (bits == 4) decodePattern(4, true, m, packed, shared, target);
-      else decodePattern(3, true, m, packed, shared, target);
+      if (bits == 7) decodePattern<Bits7>(true, m, packed, shared, target);
+      else if (bits == 6) decodePattern<Bits6>(true, m, packed, shared, target);
+      else if (bits == 5) decodePattern<Bits5>(true, m, packed, shared, target);
+      else if (bits == 4) decodePattern<Bits4>(true, m, packed, shared, target);
+      else decodePattern<Bits3>(true, m, packed, shared, target);
       return;
     default:
       decodeLookup(m, packed, shared, target);

@@ -1,3 +1,4 @@
+import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
 import { unitSharedBits } from './shared-codes';
@@ -47,10 +48,7 @@ function addScaled(sum: v128, products: v128, weightScale: usize, activationScal
 }
 
 @inline
-function codebookRow(
-  bits: i32,
-  hasShared: bool,
-  m: QuantizedHeader,
+function codebookRow<B>(m: QuantizedHeader,
   packed: usize,
   shared: usize,
   scale: usize,
@@ -59,7 +57,6 @@ function codebookRow(
   correction: usize,
 ): f32 {
   const tables = m.unsignedTables;
-  const only = v128.load(tables);
   const sharedBits = m.sharedBits;
   const blockShift = m.blockShift;
   const mask: u32 = ((1 << sharedBits) - 1) << 4;
@@ -69,28 +66,28 @@ function codebookRow(
   const unitsPerGroup = m.chunksPerGroup;
   let left = unitsPerGroup;
   let sum: v128 = f32x4.splat(0);
-  const end = packed + 8 * bits * m.units;
+  const end = packed + 8 * offsetof<B>() * m.units;
   for (let unit: u32 = 0; packed < end; unit++) {
-    const low = nibblesLow(packed, bits);
-    const high = nibblesHigh(packed, bits);
-    const two = pairs(packed, bits);
-    const one = singles(packed, bits);
-    const rows = hasShared ? unitSharedBits(shared, unit, blockShift, sharedBits) << 4 : 0;
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
+    const rows = unitSharedBits(shared, unit, blockShift, sharedBits) << 4;
     let products = v128.load(correction);
-    let table = hasShared ? v128.load(tables + (rows & mask)) : only;
-    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 0, low, high, two, one)), x, 0);
-    table = hasShared ? v128.load(tables + ((rows >> shift1) & mask)) : only;
-    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 1, low, high, two, one)), x, 1);
-    table = hasShared ? v128.load(tables + ((rows >> shift2) & mask)) : only;
-    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 2, low, high, two, one)), x, 2);
-    table = hasShared ? v128.load(tables + ((rows >> shift3) & mask)) : only;
-    products = addProducts(products, v128.swizzle(table, quarterCodes(packed, bits, 3, low, high, two, one)), x, 3);
+    let table = v128.load(tables + (rows & mask));
+    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 0, low, high, two, one)), x, 0);
+    table = v128.load(tables + ((rows >> shift1) & mask));
+    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 1, low, high, two, one)), x, 1);
+    table = v128.load(tables + ((rows >> shift2) & mask));
+    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 2, low, high, two, one)), x, 2);
+    table = v128.load(tables + ((rows >> shift3) & mask));
+    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 3, low, high, two, one)), x, 3);
     sum = addScaled(sum, products, scale, xScale);
     if (--left == 0) {
       left = unitsPerGroup;
       scale += 4;
     }
-    packed += 8 * bits;
+    packed += 8 * offsetof<B>();
     x += 128;
     xScale += 4;
     correction += 16;
@@ -99,28 +96,28 @@ function codebookRow(
 }
 
 @inline
-function linearRow(bits: i32, m: QuantizedHeader, packed: usize, scale: usize, x: usize, xScale: usize, correction: usize): f32 {
+function linearRow<B>(m: QuantizedHeader, packed: usize, scale: usize, x: usize, xScale: usize, correction: usize): f32 {
   const unitsPerGroup = m.chunksPerGroup;
   let left = unitsPerGroup;
   let sum: v128 = f32x4.splat(0);
-  const end = packed + 8 * bits * m.units;
+  const end = packed + 8 * offsetof<B>() * m.units;
   while (packed < end) {
-    const low = nibblesLow(packed, bits);
-    const high = nibblesHigh(packed, bits);
-    const two = pairs(packed, bits);
-    const one = singles(packed, bits);
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
     let products: v128 = i32x4.splat(0);
-    products = addProducts(products, quarterCodes(packed, bits, 0, low, high, two, one), x, 0);
-    products = addProducts(products, quarterCodes(packed, bits, 1, low, high, two, one), x, 1);
-    products = addProducts(products, quarterCodes(packed, bits, 2, low, high, two, one), x, 2);
-    products = addProducts(products, quarterCodes(packed, bits, 3, low, high, two, one), x, 3);
+    products = addProducts(products, quarterCodes<B>(packed, 0, low, high, two, one), x, 0);
+    products = addProducts(products, quarterCodes<B>(packed, 1, low, high, two, one), x, 1);
+    products = addProducts(products, quarterCodes<B>(packed, 2, low, high, two, one), x, 2);
+    products = addProducts(products, quarterCodes<B>(packed, 3, low, high, two, one), x, 3);
     products = i32x4.add(i32x4.shl(products, 1), v128.load(correction));
     sum = addScaled(sum, products, scale, xScale);
     if (--left == 0) {
       left = unitsPerGroup;
       scale += 4;
     }
-    packed += 8 * bits;
+    packed += 8 * offsetof<B>();
     x += 128;
     xScale += 4;
     correction += 16;
@@ -129,15 +126,15 @@ function linearRow(bits: i32, m: QuantizedHeader, packed: usize, scale: usize, x
 }
 
 @inline
-function codebookRows(bits: i32, hasShared: bool, m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+function codebookRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
   let packed = m.packed;
   let shared = m.shared;
   let scale = m.scales;
-  const rowBytes = 8 * bits * m.units;
+  const rowBytes = 8 * offsetof<B>() * m.units;
   const sharedStride = m.sharedStride;
   const scaleStride = 4 * m.groups;
   for (let row: u32 = 0; row < m.rows; row++) {
-    store<f32>(output + 4 * row, codebookRow(bits, hasShared, m, packed, shared, scale, x, xScale, correction));
+    store<f32>(output + 4 * row, codebookRow<B>(m, packed, shared, scale, x, xScale, correction));
     packed += rowBytes;
     shared += sharedStride;
     scale += scaleStride;
@@ -145,13 +142,13 @@ function codebookRows(bits: i32, hasShared: bool, m: QuantizedHeader, x: usize, 
 }
 
 @inline
-function linearRows(bits: i32, m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
   let packed = m.packed;
   let scale = m.scales;
-  const rowBytes = 8 * bits * m.units;
+  const rowBytes = 8 * offsetof<B>() * m.units;
   const scaleStride = 4 * m.groups;
   for (let row: u32 = 0; row < m.rows; row++) {
-    store<f32>(output + 4 * row, linearRow(bits, m, packed, scale, x, xScale, correction));
+    store<f32>(output + 4 * row, linearRow<B>(m, packed, scale, x, xScale, correction));
     packed += rowBytes;
     scale += scaleStride;
   }
@@ -165,19 +162,14 @@ export function multiplyVector(header: usize, x: usize, xScales: usize, correcti
   const m = changetype<QuantizedHeader>(header);
   const bits = m.privateBits;
   if (m.decoder == Decoder.linear) {
-    if (bits == 8) linearRows(8, m, x, xScales, corrections, output);
-    else if (bits == 7) linearRows(7, m, x, xScales, corrections, output);
-    else if (bits == 6) linearRows(6, m, x, xScales, corrections, output);
-    else linearRows(5, m, x, xScales, corrections, output);
-  } else if (m.sharedBits) {
-    if (bits == 4) codebookRows(4, true, m, x, xScales, corrections, output);
-    else if (bits == 3) codebookRows(3, true, m, x, xScales, corrections, output);
-    else if (bits == 2) codebookRows(2, true, m, x, xScales, corrections, output);
-    else codebookRows(1, true, m, x, xScales, corrections, output);
+    if (bits == 8) linearRows<Bits8>(m, x, xScales, corrections, output);
+    else if (bits == 7) linearRows<Bits7>(m, x, xScales, corrections, output);
+    else if (bits == 6) linearRows<Bits6>(m, x, xScales, corrections, output);
+    else linearRows<Bits5>(m, x, xScales, corrections, output);
   } else {
-    if (bits == 4) codebookRows(4, false, m, x, xScales, corrections, output);
-    else if (bits == 3) codebookRows(3, false, m, x, xScales, corrections, output);
-    else if (bits == 2) codebookRows(2, false, m, x, xScales, corrections, output);
-    else codebookRows(1, false, m, x, xScales, corrections, output);
+    if (bits == 4) codebookRows<Bits4>(m, x, xScales, corrections, output);
+    else if (bits == 3) codebookRows<Bits3>(m, x, xScales, corrections, output);
+    else if (bits == 2) codebookRows<Bits2>(m, x, xScales, corrections, output);
+    else codebookRows<Bits1>(m, x, xScales, corrections, output);
   }
 }
