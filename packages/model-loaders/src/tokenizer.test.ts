@@ -11,7 +11,8 @@ import { createTokenizer, type Tokenizer } from './tokenizer.js';
 
 type Golden = readonly [text: string, ids: number[], decoded: string];
 
-const readJson = (name: string) => JSON.parse(readFileSync(`${referenceModel}/${name}`, 'utf8')) as JsonObject;
+const readJson = (name: string) =>
+  JSON.parse(readFileSync(`${referenceModel}/${name}`, 'utf8')) as JsonObject;
 const tokenizerJson = readJson('tokenizer.json');
 const tokenizerConfig = readJson('tokenizer_config.json');
 const reference = createTokenizer(tokenizerJson, tokenizerConfig, 'tokenizer.json');
@@ -46,7 +47,8 @@ describe('the tokenizer of the reference model', () => {
   });
 
   it('refuses ids that it does not have', () => {
-    for (const id of [-1, 4096, 1.5, Number.NaN]) expect(() => reference.decode([0, id])).toThrow(InvalidArgumentError);
+    for (const id of [-1, 4096, 1.5, Number.NaN])
+      expect(() => reference.decode([0, id])).toThrow(InvalidArgumentError);
   });
 });
 
@@ -113,18 +115,26 @@ describe('createTokenizer', () => {
       pair: [],
       special_tokens: { '<|endoftext|>': { id: '<|endoftext|>', ids: [0], tokens: ['<|endoftext|>'] } },
     };
-    const tokenizer = createTokenizer({ ...tokenizerJson, post_processor }, tokenizerConfig, 'tokenizer.json');
+    const tokenizer = createTokenizer(
+      { ...tokenizerJson, post_processor },
+      tokenizerConfig,
+      'tokenizer.json',
+    );
     expect(tokenizer.addsBeginningOfSequence).toBe(true);
     expect(tokenizer.encode('a')).toEqual(reference.encode('a'));
     const refusing = { ...tokenizerConfig, add_bos_token: false };
-    expect(createTokenizer({ ...tokenizerJson, post_processor }, refusing, 'f').addsBeginningOfSequence).toBe(false);
+    expect(createTokenizer({ ...tokenizerJson, post_processor }, refusing, 'f').addsBeginningOfSequence).toBe(
+      false,
+    );
   });
 
   it('refuses what it would get wrong', () => {
     const split = { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithNext', invert: false };
     const pre_tokenizer = { type: 'Sequence', pretokenizers: [split] };
     expect(() => createTokenizer({ ...tokenizerJson, pre_tokenizer }, {}, 'f')).toThrow(UnsupportedError);
-    expect(() => createTokenizer({ ...tokenizerJson, decoder: { type: 'Future' } }, {}, 'f')).toThrow(UnsupportedError);
+    expect(() => createTokenizer({ ...tokenizerJson, decoder: { type: 'Future' } }, {}, 'f')).toThrow(
+      UnsupportedError,
+    );
     expect(() => createTokenizer({}, {}, 'f')).toThrow(MalformedFileError);
   });
 });
@@ -135,7 +145,11 @@ describe.skipIf(!existsSync(smollm2))('the tokenizer of SmolLM2, from its GGUF f
     const files = tokenizerFilesOfGguf(await openGguf(source), smollm2);
     await source.close();
     const tokenizer = createTokenizer(files.tokenizerJson, files.tokenizerConfig, smollm2);
-    expect(tokenizer).toMatchObject({ vocabularySize: 49152, beginningOfSequence: 1, addsBeginningOfSequence: false });
+    expect(tokenizer).toMatchObject({
+      vocabularySize: 49152,
+      beginningOfSequence: 1,
+      addsBeginningOfSequence: false,
+    });
     expectGolden(tokenizer, jsonFixture<Golden[]>('smollm2-tokenizer.json'));
   });
 });

@@ -1,5 +1,5 @@
 export { writeAtomically } from './atomic-file.js';
 export { type FileSource, openFileSource } from './file-source.js';
 export { fileDirectory, openModel } from './open-model.js';
-export * from './write-safetensors.js';
 export * from './write-model-directory.js';
+export * from './write-safetensors.js';
