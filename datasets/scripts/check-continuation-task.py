@@ -19,7 +19,7 @@ DATASETS = Path(__file__).resolve().parent.parent
 def choice_scores(model: LlamaForCausalLM, tokenizer: Tokenizer, item: dict) -> torch.Tensor:
     """Sum of the log-probabilities of every choice's tokens after the context."""
     context = tokenizer.encode(item["context"]).ids
-    sequences = [tokenizer.encode(item["context"] + choice).ids for choice in item["choices"]]
+    sequences = [tokenizer.encode(f"{item['context']} {choice}").ids for choice in item["choices"]]
     longest = max(len(sequence) for sequence in sequences)
     padded = torch.tensor([sequence + [0] * (longest - len(sequence)) for sequence in sequences])
     logits = model(padded, logits_to_keep=longest - len(context) + 1).logits.double()

@@ -32,6 +32,7 @@ DECLARATION = {
     "description": "Which of four passages of a novel continues the context? Contexts of 48 to 64 tokens and choices "
     "of 12 to 16 (of the reference model's tokenizer) from four public-domain novels that the reference model was not "
     "trained on; the wrong choices are from the same book.",
+    "targetDelimiter": " ",
     "items": "continuation.jsonl",
 }
 
@@ -135,6 +136,8 @@ def main() -> None:
         truth = paragraphs[own].piece(middle, end)
         choices = distractors(paragraphs, own, end - middle, generator)
         choices.insert(gold, truth)
+        # The space between context and choice is the task's delimiter.
+        choices = [choice.strip() for choice in choices]
         items.append({"context": paragraphs[own].piece(start, middle).strip(), "choices": choices, "gold": gold})
 
     tasks = DATASETS / "tasks"

@@ -12,6 +12,7 @@ import math
 from pathlib import Path
 
 import torch
+from model_files import sha256
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 DATASETS = Path(__file__).resolve().parent.parent
@@ -36,6 +37,8 @@ def main() -> None:
     values = torch.cat(negative_log_likelihoods)
     mean = values.mean().item()
     vector = {
+        "model": "reference-lm",
+        "modelSha256": sha256(directory / "model.safetensors"),
         "source": "transformers LlamaForCausalLM, float32, eager attention; float64 log-softmax",
         "text": "held-out.txt",
         "textTokens": len(tokens),

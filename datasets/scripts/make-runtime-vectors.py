@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from model_files import sha256
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
@@ -69,6 +70,7 @@ def write_vectors(name: str, positions: int, columns: list[int] | None, text: st
         data += array.numpy().astype("<f4").tobytes()
     header = {
         "model": name,
+        "modelSha256": sha256(directory / "model.safetensors"),
         "source": "transformers LlamaForCausalLM, float32, eager attention",
         "tokens": tokens,
         "columns": columns,
