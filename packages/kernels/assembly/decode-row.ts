@@ -1,7 +1,8 @@
 import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
-import { quarterSharedCodes, unitSharedBits } from './shared-codes';
+import { quarterSharedCodesOfAny, unitSharedBits } from './shared-codes';
+import { tableLevels } from './table-levels';
 
 // A decoded row is one of the four of a panel: 8 columns are 16 bytes, the next 8 columns follow after those of the other rows.
 const step: usize = 64;
@@ -46,37 +47,50 @@ function decodeCodebook<B>(m: QuantizedHeader, packed: usize, shared: usize, tar
   }
 }
 
-/** The level of each whole code from up to four vectors of 16 levels: a swizzle gives 0 for an index past its own 16. */
+/** Whole codes in a table of at most 64 levels, for sharing blocks of 2, 4 or 8. */
 @inline
-function tableLevels(codes: v128, m: QuantizedHeader): v128 {
-  let levels = v128.swizzle(v128.load(m.tables), codes);
-  for (let table: u32 = 1; table < m.tableCount; table++) {
-    const index = i8x16.sub(codes, i8x16.splat(<i8>(table << 4)));
-    levels = v128.or(levels, v128.swizzle(v128.load(m.tables + (table << 4)), index));
-  }
-  return levels;
-}
-
-@inline
-function decodePattern<B>(isLinear: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
-  const unitBytes = (8 * m.sharedBits) / (m.sharingBlock);
-  const centre = i16x8.splat(<i16>m.doubledCentre);
-  for (let unit: u32 = 0; unit < m.units; unit++) {
+function decodeTable<B, S>(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const unitBytes = (8 * offsetof<S>()) / m.sharingBlock;
+  const tables = m.tables;
+  const patterns = m.patterns;
+  const units = m.units;
+  for (let unit: u32 = 0; unit < units; unit++) {
     const low = nibblesLow<B>(packed);
     const high = nibblesHigh<B>(packed);
     const two = pairs<B>(packed);
     const one = singles<B>(packed);
-    const sharedBits = v128.load(shared);
-    for (let quarter = 0; quarter < 4; quarter++) {
-      let codes: v128;
-      if (quarter == 0) codes = quarterCodes<B>(packed, 0, low, high, two, one);
-      else if (quarter == 1) codes = quarterCodes<B>(packed, 1, low, high, two, one);
-      else if (quarter == 2) codes = quarterCodes<B>(packed, 2, low, high, two, one);
-      else codes = quarterCodes<B>(packed, 3, low, high, two, one);
-      codes = v128.or(i8x16.shl(codes, m.sharedBits), quarterSharedCodes(sharedBits, quarter, m));
-      if (isLinear) storeLinear(codes, centre, quarter, target);
-      else storeBytes(tableLevels(codes, m), quarter, target);
-    }
+    const bits = v128.load(shared);
+    storeBytes(tableLevels<B, S>(packed, 0, low, high, two, one, bits, patterns, tables), 0, target);
+    storeBytes(tableLevels<B, S>(packed, 1, low, high, two, one, bits, patterns, tables), 1, target);
+    storeBytes(tableLevels<B, S>(packed, 2, low, high, two, one, bits, patterns, tables), 2, target);
+    storeBytes(tableLevels<B, S>(packed, 3, low, high, two, one, bits, patterns, tables), 3, target);
+    packed += 8 * offsetof<B>();
+    shared += unitBytes;
+    target += 8 * step;
+  }
+}
+
+@inline
+function withPatternCode(codes: v128, bits: v128, quarter: i32, m: QuantizedHeader): v128 {
+  return v128.or(i8x16.shl(codes, m.sharedBits), quarterSharedCodesOfAny(bits, quarter, m));
+}
+
+/** Linear level tables with sharing blocks of 2, 4 or 8. */
+@inline
+function decodeLinearPattern<B>(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const unitBytes = (8 * m.sharedBits) / m.sharingBlock;
+  const centre = i16x8.splat(<i16>m.doubledCentre);
+  const units = m.units;
+  for (let unit: u32 = 0; unit < units; unit++) {
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
+    const bits = v128.load(shared);
+    storeLinear(withPatternCode(quarterCodes<B>(packed, 0, low, high, two, one), bits, 0, m), centre, 0, target);
+    storeLinear(withPatternCode(quarterCodes<B>(packed, 1, low, high, two, one), bits, 1, m), centre, 1, target);
+    storeLinear(withPatternCode(quarterCodes<B>(packed, 2, low, high, two, one), bits, 2, m), centre, 2, target);
+    storeLinear(withPatternCode(quarterCodes<B>(packed, 3, low, high, two, one), bits, 3, m), centre, 3, target);
     packed += 8 * offsetof<B>();
     shared += unitBytes;
     target += 8 * step;
@@ -88,9 +102,9 @@ function withBlockCode(codes: v128, rows: u32, sharedBits: u32, mask: u32): v128
   return v128.or(i8x16.shl(codes, sharedBits), i8x16.splat(<i8>(rows & mask)));
 }
 
-/** Linear level tables: 2 * code - 2 * centre on 16-bit lanes. `hasBlocks` where sharing blocks of 16 * 2^k columns give the low bits. */
+/** Linear level tables: 2 * code - 2 * centre on 16-bit lanes. Sharing blocks of 16 * 2^k columns give low bits where `Shared` is bool. */
 @inline
-function decodeLinear<B>(hasBlocks: bool, m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+function decodeLinear<B, Shared>(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
   const centre = i16x8.splat(<i16>m.doubledCentre);
   const sharedBits = m.sharedBits;
   const mask: u32 = (1 << sharedBits) - 1;
@@ -104,7 +118,7 @@ function decodeLinear<B>(hasBlocks: bool, m: QuantizedHeader, packed: usize, sha
     let codes1 = quarterCodes<B>(packed, 1, low, high, two, one);
     let codes2 = quarterCodes<B>(packed, 2, low, high, two, one);
     let codes3 = quarterCodes<B>(packed, 3, low, high, two, one);
-    if (hasBlocks) {
+    if (isBoolean<Shared>()) {
       const rows = unitSharedBits(shared, unit, m.blockShift, sharedBits);
       codes0 = withBlockCode(codes0, rows, sharedBits, mask);
       codes1 = withBlockCode(codes1, rows >> ((1 >> m.blockShift) * sharedBits), sharedBits, mask);
@@ -163,30 +177,39 @@ export function decodeRow(m: QuantizedHeader, row: u32, target: usize): void {
       else decodeCodebook<Bits1>(m, packed, shared, target);
       return;
     case Decoder.table:
-      if (bits == 5) decodePattern<Bits5>(false, m, packed, shared, target);
-      else if (bits == 4) decodePattern<Bits4>(false, m, packed, shared, target);
-      else if (bits == 3) decodePattern<Bits3>(false, m, packed, shared, target);
-      else if (bits == 2) decodePattern<Bits2>(false, m, packed, shared, target);
-      else decodePattern<Bits1>(false, m, packed, shared, target);
+      if (m.sharedBits == 1) {
+        if (bits == 5) decodeTable<Bits5, Bits1>(m, packed, shared, target);
+        else if (bits == 4) decodeTable<Bits4, Bits1>(m, packed, shared, target);
+        else if (bits == 3) decodeTable<Bits3, Bits1>(m, packed, shared, target);
+        else if (bits == 2) decodeTable<Bits2, Bits1>(m, packed, shared, target);
+        else decodeTable<Bits1, Bits1>(m, packed, shared, target);
+      } else {
+        if (bits == 4) decodeTable<Bits4, Bits2>(m, packed, shared, target);
+        else if (bits == 3) decodeTable<Bits3, Bits2>(m, packed, shared, target);
+        else if (bits == 2) decodeTable<Bits2, Bits2>(m, packed, shared, target);
+        else decodeTable<Bits1, Bits2>(m, packed, shared, target);
+      }
       return;
     case Decoder.linear:
-      if (bits == 8) decodeLinear<Bits8>(false, m, packed, shared, target);
-      else if (bits == 7) decodeLinear<Bits7>(false, m, packed, shared, target);
-      else if (bits == 6) decodeLinear<Bits6>(false, m, packed, shared, target);
-      else decodeLinear<Bits5>(false, m, packed, shared, target);
+      if (bits == 8) decodeLinear<Bits8, void>(m, packed, shared, target);
+      else if (bits == 7) decodeLinear<Bits7, void>(m, packed, shared, target);
+      else if (bits == 6) decodeLinear<Bits6, void>(m, packed, shared, target);
+      else decodeLinear<Bits5, void>(m, packed, shared, target);
       return;
     case Decoder.linearBlocks:
-      if (bits == 7) decodeLinear<Bits7>(true, m, packed, shared, target);
-      else if (bits == 6) decodeLinear<Bits6>(true, m, packed, shared, target);
-      else if (bits == 5) decodeLinear<Bits5>(true, m, packed, shared, target);
-      else decodeLinear<Bits4>(true, m, packed, shared, target);
+      if (bits == 7) decodeLinear<Bits7, bool>(m, packed, shared, target);
+      else if (bits == 6) decodeLinear<Bits6, bool>(m, packed, shared, target);
+      else if (bits == 5) decodeLinear<Bits5, bool>(m, packed, shared, target);
+      else decodeLinear<Bits4, bool>(m, packed, shared, target);
       return;
     case Decoder.linearPattern:
-      if (bits == 7) decodePattern<Bits7>(true, m, packed, shared, target);
-      else if (bits == 6) decodePattern<Bits6>(true, m, packed, shared, target);
-      else if (bits == 5) decodePattern<Bits5>(true, m, packed, shared, target);
-      else if (bits == 4) decodePattern<Bits4>(true, m, packed, shared, target);
-      else decodePattern<Bits3>(true, m, packed, shared, target);
+      if (bits == 7) decodeLinearPattern<Bits7>(m, packed, shared, target);
+      else if (bits == 6) decodeLinearPattern<Bits6>(m, packed, shared, target);
+      else if (bits == 5) decodeLinearPattern<Bits5>(m, packed, shared, target);
+      else if (bits == 4) decodeLinearPattern<Bits4>(m, packed, shared, target);
+      else if (bits == 3) decodeLinearPattern<Bits3>(m, packed, shared, target);
+      else if (bits == 2) decodeLinearPattern<Bits2>(m, packed, shared, target);
+      else decodeLinearPattern<Bits1>(m, packed, shared, target);
       return;
     default:
       decodeLookup(m, packed, shared, target);

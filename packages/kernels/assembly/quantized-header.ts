@@ -19,8 +19,6 @@ export class QuantizedHeader {
   decoder: u32;
   /** log2(sharing block / 16), where that is a whole number. */
   blockShift: u32;
-  /** Level vectors that the table decoder tries. */
-  tableCount: u32;
   /** Twice the centre of a linear level table. */
   doubledCentre: i32;
   packed: usize;

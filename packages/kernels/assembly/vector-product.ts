@@ -2,6 +2,7 @@ import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
 import { unitSharedBits } from './shared-codes';
+import { tableLevels } from './table-levels';
 
 // One token: decoding and multiplying in one pass, without a panel. Levels stay unsigned bytes, so that a mask and a shift widen
 // them (even columns, odd columns); the activations are put in that order, and the offset of the levels comes off once a unit:
@@ -96,6 +97,56 @@ function codebookRow<B>(m: QuantizedHeader,
 }
 
 @inline
+function tableRow<B, S>(m: QuantizedHeader, packed: usize, shared: usize, scale: usize, x: usize, xScale: usize, correction: usize): f32 {
+  const tables = m.unsignedTables;
+  const patterns = m.patterns;
+  const unitBytes = (8 * offsetof<S>()) / m.sharingBlock;
+  const unitsPerGroup = m.chunksPerGroup;
+  let left = unitsPerGroup;
+  let sum: v128 = f32x4.splat(0);
+  const end = packed + 8 * offsetof<B>() * m.units;
+  while (packed < end) {
+    const low = nibblesLow<B>(packed);
+    const high = nibblesHigh<B>(packed);
+    const two = pairs<B>(packed);
+    const one = singles<B>(packed);
+    const bits = v128.load(shared);
+    let products = v128.load(correction);
+    products = addProducts(products, tableLevels<B, S>(packed, 0, low, high, two, one, bits, patterns, tables), x, 0);
+    products = addProducts(products, tableLevels<B, S>(packed, 1, low, high, two, one, bits, patterns, tables), x, 1);
+    products = addProducts(products, tableLevels<B, S>(packed, 2, low, high, two, one, bits, patterns, tables), x, 2);
+    products = addProducts(products, tableLevels<B, S>(packed, 3, low, high, two, one, bits, patterns, tables), x, 3);
+    sum = addScaled(sum, products, scale, xScale);
+    if (--left == 0) {
+      left = unitsPerGroup;
+      scale += 4;
+    }
+    packed += 8 * offsetof<B>();
+    shared += unitBytes;
+    x += 128;
+    xScale += 4;
+    correction += 16;
+  }
+  return f32x4.extract_lane(sum, 0);
+}
+
+@inline
+function tableRows<B, S>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+  let packed = m.packed;
+  let shared = m.shared;
+  let scale = m.scales;
+  const rowBytes = 8 * offsetof<B>() * m.units;
+  const sharedStride = m.sharedStride;
+  const scaleStride = 4 * m.groups;
+  for (let row: u32 = 0; row < m.rows; row++) {
+    store<f32>(output + 4 * row, tableRow<B, S>(m, packed, shared, scale, x, xScale, correction));
+    packed += rowBytes;
+    shared += sharedStride;
+    scale += scaleStride;
+  }
+}
+
+@inline
 function linearRow<B>(m: QuantizedHeader, packed: usize, scale: usize, x: usize, xScale: usize, correction: usize): f32 {
   const unitsPerGroup = m.chunksPerGroup;
   let left = unitsPerGroup;
@@ -155,7 +206,7 @@ function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: 
 }
 
 /**
- * Output [rows] for one token that `prepareVector` has prepared. For the decoders `codebook` and `linear` and chunks of 64
+ * Output [rows] for one token that `prepareVector` has prepared. For the decoders `codebook`, `table` and `linear` and chunks of 64
  * columns.
  */
 export function multiplyVector(header: usize, x: usize, xScales: usize, corrections: usize, output: usize): void {
@@ -166,6 +217,17 @@ export function multiplyVector(header: usize, x: usize, xScales: usize, correcti
     else if (bits == 7) linearRows<Bits7>(m, x, xScales, corrections, output);
     else if (bits == 6) linearRows<Bits6>(m, x, xScales, corrections, output);
     else linearRows<Bits5>(m, x, xScales, corrections, output);
+  } else if (m.decoder == Decoder.table && m.sharedBits == 1) {
+    if (bits == 5) tableRows<Bits5, Bits1>(m, x, xScales, corrections, output);
+    else if (bits == 4) tableRows<Bits4, Bits1>(m, x, xScales, corrections, output);
+    else if (bits == 3) tableRows<Bits3, Bits1>(m, x, xScales, corrections, output);
+    else if (bits == 2) tableRows<Bits2, Bits1>(m, x, xScales, corrections, output);
+    else tableRows<Bits1, Bits1>(m, x, xScales, corrections, output);
+  } else if (m.decoder == Decoder.table) {
+    if (bits == 4) tableRows<Bits4, Bits2>(m, x, xScales, corrections, output);
+    else if (bits == 3) tableRows<Bits3, Bits2>(m, x, xScales, corrections, output);
+    else if (bits == 2) tableRows<Bits2, Bits2>(m, x, xScales, corrections, output);
+    else tableRows<Bits1, Bits2>(m, x, xScales, corrections, output);
   } else {
     if (bits == 4) codebookRows<Bits4>(m, x, xScales, corrections, output);
     else if (bits == 3) codebookRows<Bits3>(m, x, xScales, corrections, output);

@@ -39,7 +39,7 @@ export function planDecoding(format: NumberFormat): DecodingPlan {
 
   if (b <= 4 && fitsByte && hasBlocks)
     return { ...plan, ...noTables, decoder: 'codebook', tables: codebooks(format, lookup) };
-  if (b + s <= 6 && fitsByte && hasPattern) {
+  if (s <= 2 && b + s <= 6 && fitsByte && hasPattern) {
     return {
       ...plan,
       decoder: 'table',
@@ -49,7 +49,7 @@ export function planDecoding(format: NumberFormat): DecodingPlan {
   }
   if (isLinear && s === 0) return { ...plan, ...noTables, decoder: 'linear' };
   if (isLinear && hasBlocks) return { ...plan, ...noTables, decoder: 'linearBlocks' };
-  if (isLinear && hasPattern && b >= 3)
+  if (isLinear && hasPattern)
     return { ...plan, ...noTables, decoder: 'linearPattern', patterns: sharedBitPatterns(s, g) };
   return { ...plan, ...noTables, decoder: 'lookup' };
 }

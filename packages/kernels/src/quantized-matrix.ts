@@ -74,7 +74,7 @@ export function loadQuantizedMatrix(
 
 /** What the one-token kernel takes from its unsigned levels; undefined where it does not know the decoder. */
 function vectorOffsetOf({ decoder, doubledCentre }: DecodingPlan): number | undefined {
-  if (decoder === 'codebook') return tableOffset;
+  if (decoder === 'codebook' || decoder === 'table') return tableOffset;
   return decoder === 'linear' ? doubledCentre : undefined;
 }
 
@@ -105,7 +105,7 @@ function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
   const fields = [
     ...[rows, columns, row.units, chunkColumns, format.groupSize / chunkColumns, row.groups],
     ...[format.privateBits, format.sharedBits, format.sharingBlock, decoders[plan.decoder], plan.blockShift],
-    ...[plan.tables.length / 16, plan.doubledCentre, packed, shared, row.sharedBytes, scales],
+    ...[plan.doubledCentre, packed, shared, row.sharedBytes, scales],
     ...[tables, unsignedTables, lookup, patterns],
     ...salientParts,
   ];
