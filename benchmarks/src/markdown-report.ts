@@ -1,5 +1,5 @@
-import type { BenchmarkResults } from './results-folder.js';
 import type { ResultRow } from './result-row.js';
+import type { BenchmarkResults } from './results-folder.js';
 
 /** Column titles and how a row fills them; the terminal's table and the Markdown one are the same. */
 export const columns: readonly (readonly [title: string, cell: (row: ResultRow) => string])[] = [
@@ -9,7 +9,10 @@ export const columns: readonly (readonly [title: string, cell: (row: ResultRow) 
   ['perplexity', ({ perplexity }) => `${perplexity.value.toFixed(2)} ± ${perplexity.stderr.toFixed(2)}`],
   ['KL divergence', ({ kld }) => (kld ? `${kld.value.toFixed(4)} ± ${kld.stderr.toFixed(4)}` : '–')],
   ['same top token', ({ kld }) => (kld ? `${(100 * kld.topAgreement).toFixed(1)} %` : '–')],
-  ['zero-shot', ({ accuracy }) => `${(100 * accuracy.value).toFixed(1)} ± ${(100 * accuracy.stderr).toFixed(1)} %`],
+  [
+    'zero-shot',
+    ({ accuracy }) => `${(100 * accuracy.value).toFixed(1)} ± ${(100 * accuracy.stderr).toFixed(1)} %`,
+  ],
   ['prefill tok/s', ({ prefillTokensPerSecond }) => prefillTokensPerSecond.median.toFixed(0)],
   ['decode tok/s', ({ decodeTokensPerSecond }) => decodeTokensPerSecond.median.toFixed(0)],
 ];

@@ -30,7 +30,12 @@ export async function writeResults(results: BenchmarkResults, into: URL): Promis
   const folder = new URL(`${results.startedAt.replaceAll(':', '-').replace(/\..*/, '')}/`, into);
   await mkdir(folder, { recursive: true });
   const { environment, ...rest } = results;
-  const json = { machine: environment.machine, versions: environment.versions, commit: environment.commit, ...rest };
+  const json = {
+    machine: environment.machine,
+    versions: environment.versions,
+    commit: environment.commit,
+    ...rest,
+  };
   await writeFile(new URL('results.json', folder), `${JSON.stringify(json, undefined, 2)}\n`);
   await writeFile(new URL('report.md', folder), markdownReport(results));
   await writeFile(new URL('chart.svg', folder), await chartOf(results.rows));

@@ -19,7 +19,9 @@ export async function measureSpeed(
   tokens: readonly number[],
   { prefillTokens, decodeTokens, rounds, onRound }: SpeedOptions,
 ): Promise<Map<string, { prefill: Speed; decode: Speed }>> {
-  const seconds = new Map([...models.keys()].map((name) => [name, { prefill: [] as number[], decode: [] as number[] }]));
+  const seconds = new Map(
+    [...models.keys()].map((name) => [name, { prefill: [] as number[], decode: [] as number[] }]),
+  );
   const prompt = tokens.slice(0, prefillTokens);
   for (let round = -1; round < rounds; round++) {
     for (const [name, model] of models) {
@@ -37,7 +39,11 @@ export async function measureSpeed(
       if (round < 0) continue;
       for (const task of bench.tasks) {
         if (task.result.state !== 'completed') throw new Error(`${task.name} of ${name} was not measured`);
-        seconds.get(name)![task.name as 'prefill' | 'decode'].push(...(task.result.latency.samples ?? []).map((ms) => ms / 1000));
+        seconds
+          .get(name)!
+          [task.name as 'prefill' | 'decode'].push(
+            ...(task.result.latency.samples ?? []).map((ms) => ms / 1000),
+          );
       }
     }
     onRound?.(round);
