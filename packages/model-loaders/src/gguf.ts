@@ -4,7 +4,7 @@ import { dequantizerOf } from './gguf-dequantize.js';
 import { type GgufHeader, type GgufTensor, parseGgufHeader } from './gguf-header.js';
 import { MAX_HEADER_BYTES } from './gguf-limits.js';
 import type { GgufValue } from './gguf-metadata.js';
-import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
+import { type CancelOptions, type RandomAccessSource, readExactly } from './random-access-source.js';
 import { type TensorStore, tensorOf } from './tensor-store.js';
 
 /** A GGUF file. Shapes have the slowest dimension first, as everywhere else: a weight is [out, in]. */
@@ -26,7 +26,7 @@ export async function openGguf(
 ): Promise<GgufReader> {
   const header = await readHeader(source, signal);
   const read = ({ begin, byteLength }: GgufTensor, options: CancelOptions | undefined) =>
-    source.read(begin, byteLength, options);
+    readExactly(source, begin, byteLength, options);
   return {
     version: header.version,
     metadata: header.metadata,
@@ -48,7 +48,7 @@ export async function openGguf(
 /** The header does not say how long it is, so that it is read anew with twice the bytes until it fits. */
 async function readHeader(source: RandomAccessSource, signal: AbortSignal | undefined): Promise<GgufHeader> {
   for (let length = FIRST_READ_BYTES; ; length *= 2) {
-    const bytes = await source.read(0, Math.min(length, source.size), { signal });
+    const bytes = await readExactly(source, 0, Math.min(length, source.size), { signal });
     try {
       return parseGgufHeader(bytes, source.name, source.size);
     } catch (error) {

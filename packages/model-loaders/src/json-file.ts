@@ -1,5 +1,5 @@
 import { MalformedFileError } from '@lbs/format';
-import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
+import { type CancelOptions, type RandomAccessSource, readExactly } from './random-access-source.js';
 
 /** A parsed JSON object whose members are still unchecked. */
 export type JsonObject = Record<string, unknown>;
@@ -39,5 +39,5 @@ export async function readWhole(
       mend: 'Check what wrote the file.',
     });
   }
-  return source.read(0, source.size, options);
+  return readExactly(source, 0, source.size, options);
 }

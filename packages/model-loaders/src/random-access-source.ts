@@ -45,6 +45,26 @@ export function blobSource(blob: Blob, name: string): RandomAccessSource {
   };
 }
 
+/**
+ * Reads from a source that somebody else wrote: the result has the whole of its buffer, so that it can be viewed as
+ * numbers of any width. Throws FileAccessError when the source gives another number of bytes.
+ */
+export async function readExactly(
+  source: RandomAccessSource,
+  offset: number,
+  length: number,
+  options?: CancelOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await source.read(offset, length, options);
+  if (bytes.length !== length) {
+    throw new FileAccessError(`${bytes.length} bytes came for ${length} at ${offset}`, {
+      file: source.name,
+      mend: 'Open it again when nothing writes to it.',
+    });
+  }
+  return bytes.buffer.byteLength === length ? bytes : bytes.slice();
+}
+
 /** Throws InvalidArgumentError unless the range lies inside a source of `size` bytes. */
 export function assertRange(file: string, size: number, offset: number, length: number): void {
   const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;

@@ -5,7 +5,7 @@ import {
   safetensorsDataStart,
 } from '@lbs/format';
 import { float32FromSafetensors } from './float32-from-safetensors.js';
-import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
+import { type CancelOptions, type RandomAccessSource, readExactly } from './random-access-source.js';
 import { type TensorInfo, type TensorStore, tensorOf } from './tensor-store.js';
 
 /** A tensor of a safetensors file. */
@@ -27,12 +27,12 @@ export async function openSafetensors(
   { signal }: CancelOptions = {},
 ): Promise<SafetensorsReader> {
   const file = { file: source.name, fileSize: source.size };
-  const firstBytes = await source.read(0, Math.min(8, source.size), { signal });
+  const firstBytes = await readExactly(source, 0, Math.min(8, source.size), { signal });
   const dataStart = safetensorsDataStart(firstBytes, file);
-  const header = parseSafetensorsHeader(await source.read(0, dataStart, { signal }), file);
+  const header = parseSafetensorsHeader(await readExactly(source, 0, dataStart, { signal }), file);
 
   async function readTensor({ begin, end }: SafetensorsTensor, options: CancelOptions | undefined) {
-    return source.read(dataStart + begin, end - begin, options);
+    return readExactly(source, dataStart + begin, end - begin, options);
   }
 
   return {

@@ -46,9 +46,13 @@ describe('the tokenizer of the reference model', () => {
     );
   });
 
-  it('refuses ids that it does not have', () => {
-    for (const id of [-1, 4096, 1.5, Number.NaN])
+  it('gives no text for the padding of an embedding matrix, and refuses what is not an id', () => {
+    const ids = reference.encode('the end');
+    expect(reference.decode([4096, ...ids, 5000])).toBe('the end');
+    expect(reference.decode([4096])).toBe('');
+    for (const id of [-1, 1.5, Number.NaN]) {
       expect(() => reference.decode([0, id])).toThrow(InvalidArgumentError);
+    }
   });
 });
 

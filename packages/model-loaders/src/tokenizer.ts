@@ -7,7 +7,10 @@ import { portTokenizerJson } from './tokenizer-json-port.js';
 export interface Tokenizer {
   /** Ids of `text`. No special token is added; special tokens that are written out in the text are recognised. */
   encode(text: string): number[];
-  /** Text of `ids`, special tokens included. Throws InvalidArgumentError for an id that is not in the vocabulary. */
+  /**
+   * Text of `ids`, special tokens included. An id behind the vocabulary has no text: embedding matrices are often
+   * padded, so that a model can choose one. Throws InvalidArgumentError for what is not an id.
+   */
   decode(ids: readonly number[]): string;
   /** One more than the highest id. */
   readonly vocabularySize: number;
@@ -48,15 +51,14 @@ export function createTokenizer(
     encode: (text) => (text === '' ? [] : tokenizer.encode(text, { add_special_tokens: false }).ids),
     decode(ids) {
       for (const id of ids) {
-        if (Number.isInteger(id) && id >= 0 && id < vocabularySize) continue;
-        throw new InvalidArgumentError(`token id ${id} is not in the vocabulary of ${vocabularySize}`, {
-          file,
-        });
+        if (Number.isInteger(id) && id >= 0) continue;
+        throw new InvalidArgumentError(`${id} is not a token id`, { file });
       }
+      const known = ids.filter((id) => id < vocabularySize);
       const options = {
         clean_up_tokenization_spaces: tokenizerConfig['clean_up_tokenization_spaces'] === true,
       };
-      return ids.length === 0 ? '' : tokenizer.decode([...ids], options);
+      return known.length === 0 ? '' : tokenizer.decode(known, options);
     },
     vocabularySize,
     ...(beginningOfSequence === undefined ? {} : { beginningOfSequence }),

@@ -16,8 +16,11 @@ export async function writeAtomically(
 ): Promise<void> {
   signal?.throwIfAborted();
   const partial = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
+  const refuse = (cause: unknown): never => {
+    throw fileAccessError('the file cannot be written', path, cause);
+  };
+  const handle = await open(partial, 'wx').catch(refuse);
   try {
-    const handle = await open(partial, 'wx');
     try {
       await write(handle);
       await handle.sync();
@@ -26,20 +29,19 @@ export async function writeAtomically(
     }
     signal?.throwIfAborted();
     await rename(partial, path);
-    await syncDirectory(dirname(path));
   } catch (error) {
     await rm(partial, { force: true });
-    throw fileAccessError('the file cannot be written', path, error);
+    refuse(error);
   }
+  await syncDirectory(dirname(path));
 }
 
-/** Makes the rename itself survive a power cut. Some systems cannot open directories; they need no such call. */
+/**
+ * Makes the rename itself survive a power cut, where the system can. The file is whole in either case, so that a
+ * system that cannot open or sync a directory is no failure.
+ */
 async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  const handle = await open(directory, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
 }

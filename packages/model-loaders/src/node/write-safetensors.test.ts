@@ -1,6 +1,6 @@
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FileAccessError, InvalidArgumentError, safetensorsByteLength, safetensorsDtypes } from '@lbs/format';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -127,6 +127,17 @@ describe('writeSafetensors', () => {
     );
     await expect(writeSafetensors(path, [weight, weight])).rejects.toThrow(InvalidArgumentError);
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('says that a directory of the path is a file', async () => {
+    await writeFile(path, 'a file');
+    await expect(writeSafetensors(join(path, 'x'), [weight])).rejects.toThrow('(ENOTDIR). Check the path.');
+  });
+
+  it('says that the target is a directory', async () => {
+    await expect(writeSafetensors(directory, [weight])).rejects.toThrow(FileAccessError);
+    expect(await readdir(directory)).toEqual([]);
+    expect((await readdir(dirname(directory))).filter((name) => name.endsWith('.partial'))).toEqual([]);
   });
 
   it('says where it cannot write', async () => {
