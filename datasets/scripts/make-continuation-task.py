@@ -5,7 +5,7 @@
 An item is a context of 48 to 64 tokens from the part of a test book that texts/held-out.txt leaves out, and four
 continuations of 12 to 16 tokens: the true one, and three from other places of the same book. Contexts and choices
 are cut between two words of one clause, and the four choices have equally many tokens, so that neither punctuation
-nor length gives the answer away. Passages of different items do not overlap.
+nor length gives the answer away. The true passages of different items do not overlap.
 """
 
 import argparse
@@ -39,7 +39,7 @@ DECLARATION = {
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph's text with, for every token, the text before it and whether a word boundary precedes it."""
+    """A paragraph's text with, for every token, where it starts and whether it starts a word inside a clause."""
 
     text: str
     starts: list[int]
@@ -64,8 +64,8 @@ def true_passages(paragraph: Paragraph, generator: random.Random) -> list[tuple[
     found = []
     start = 0
     while True:
-        middles = [i for i in range(start + CONTEXT_TOKENS[0], start + CONTEXT_TOKENS[1] + 1) if i < len(paragraph.starts)]
-        middles = [i for i in middles if paragraph.boundaries[i]]
+        ends = range(start + CONTEXT_TOKENS[0], start + CONTEXT_TOKENS[1] + 1)
+        middles = [i for i in ends if i < len(paragraph.starts) and paragraph.boundaries[i]]
         if not middles:
             return found
         middle = generator.choice(middles)
@@ -85,9 +85,7 @@ def choice_end(paragraph: Paragraph, first: int, lengths: range, generator: rand
     return generator.choice(ends) if ends else None
 
 
-def distractors(
-    paragraphs: list[Paragraph], own: int, length: int, generator: random.Random
-) -> list[str]:
+def distractors(paragraphs: list[Paragraph], own: int, length: int, generator: random.Random) -> list[str]:
     """Three different pieces of `length` tokens from paragraphs away from the item's own."""
     chosen: list[str] = []
     while len(chosen) < CHOICES - 1:
@@ -121,7 +119,6 @@ def main() -> None:
     held_out = set((DATASETS / "texts" / "held-out.txt").read_text("utf-8").split("\n"))
     passages = []
     for index in split_books(len(books), random.Random(SEED)).test:
-        # Paragraphs of dialogue are often too short for a context; distractors need 13 tokens.
         rest = [text for text in books[index].paragraphs if text not in held_out]
         paragraphs = [read_paragraph(text, tokenizer) for text in rest]
         for own, paragraph in enumerate(paragraphs):

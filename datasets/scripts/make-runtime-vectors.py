@@ -9,8 +9,8 @@ section as the JSON's `sections` lists them ({ name, shape, offset in bytes }):
   (all of them where `columns` is null);
 - `logSumExp`, `maximum` [positions]: over the whole vocabulary.
 
-`argmax` is in the JSON, and so are `continuations`: greedy decoding of a few prompts, with the least distance between the best
-and the second logit, below which another implementation may rightly choose another token.
+`argmax` is in the JSON, and so are `continuations`: greedy decoding of a few prompts, with the least distance between
+the best and the second logit, below which another implementation may rightly choose another token.
 """
 
 import json

@@ -2,9 +2,9 @@
 
     python make-tiny-model.py
 
-The shapes are legal but uncommon (3 heads over 1 key-value head, sizes that are no powers of two, an output head of its own)
-and the tokenizer adds a beginning of sequence, so that code which takes the common case for granted fails. The
-weights are large enough for the logits to differ clearly. The same seed gives the same bytes.
+The shapes are legal but uncommon (3 heads over 1 key-value head, sizes that are no powers of two, an output head of
+its own) and the tokenizer adds a beginning of sequence, so that code which takes the common case for granted fails.
+The weights are large enough for the logits to differ clearly. The same seed gives the same bytes.
 """
 
 import json

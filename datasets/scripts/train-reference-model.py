@@ -322,9 +322,10 @@ def train(trainer: Trainer, tokens: dict[str, np.ndarray], shape: Shape, argumen
         factor = rate_factor(trainer.step, elapsed, arguments.decay)
         losses.append(trainer.train_step(*batches.next(), factor))
         if time.time() - last_report > MINUTES_BETWEEN_REPORTS * 60:
+            validation = evaluate(trainer.model, tokens["valid"], context)
             print(
                 f"{(time.time() - start) / 60:.1f} min step {trainer.step} tokens {trainer.tokens_seen / 1e6:.2f}M "
-                f"lr {factor:.3f} loss {np.mean(losses):.3f} valid {evaluate(trainer.model, tokens['valid'], context):.3f}",
+                f"lr {factor:.3f} loss {np.mean(losses):.3f} valid {validation:.3f}",
                 flush=True,
             )
             last_report = time.time()

@@ -1,18 +1,20 @@
 /**
- * Where the project's data lies: URLs of files and directories beside this package, file: URLs in Node. A directory's URL
- * ends in "/", so that `new URL('config.json', referenceModel)` is a file of it.
+ * Where the project's data lies: URLs of files and directories beside this package, file: URLs in Node. A
+ * directory's URL ends in "/", so that `new URL('config.json', referenceModel)` is a file of it.
  */
 
 /**
- * Directory of a small trained Llama model in Hugging Face form (5.8 M parameters, BF16, context 256, vocabulary
- * 4096): large enough for quantization to show, small enough for tests.
+ * Directory of a small trained Llama model in Hugging Face form (5.8 M parameters, BF16, context 256,
+ * vocabulary 4096): large enough for quantization to show, small enough for tests.
  */
 export const referenceModel = new URL('../reference-lm/', import.meta.url);
 
 /** Directory of a Llama model with random weights, under 1 MB, whose uncommon shapes unit tests want. */
 export const tinyModel = new URL('../tiny-lm/', import.meta.url);
 
-/** English prose that the reference model was not trained on, 120,256 of its tokens: for perplexity. UTF-8. */
+/**
+ * English prose that the reference model was not trained on, 120,256 of its tokens: for perplexity. UTF-8.
+ */
 export const heldOutText = new URL('../texts/held-out.txt', import.meta.url);
 
 /** English prose from the reference model's training books, 34,273 of its tokens: for calibration. UTF-8. */

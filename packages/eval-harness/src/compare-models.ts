@@ -22,9 +22,10 @@ export interface ModelComparison<Name extends string = string> extends Evaluated
 }
 
 /**
- * Perplexity of the reference and of every model, and each model's KL divergence from the reference, in llama.cpp's
- * protocol. All run in lockstep: the reference computes a chunk, then each model computes it and is compared, so no
- * more than the logits of one chunk of the reference and of one model are needed at a time.
+ * Perplexity of the reference and of every model, and each model's KL divergence from the reference, in
+ * llama.cpp's protocol. All run in lockstep: the reference computes a chunk, then each model computes it and
+ * is compared, so no more than the logits of one chunk of the reference and of one model are needed at a
+ * time.
  *
  * Throws EvaluationError; when aborted, the signal's reason.
  */

@@ -8,11 +8,13 @@ export interface EncodedPair {
 }
 
 /**
- * Encodes a context and its continuation as lm-eval does (TemplateLM._encode_pair): trailing spaces of the context
- * move to the continuation, both are encoded together, and the continuation is what lies beyond as many tokens as
- * the context has alone. Encoding them apart would score tokens that the model never sees in running text.
+ * Encodes a context and its continuation as lm-eval does (TemplateLM._encode_pair): trailing spaces of the
+ * context move to the continuation, both are encoded together, and the continuation is what lies beyond as
+ * many tokens as the context has alone. Encoding them apart would score tokens that the model never sees in
+ * running text.
  *
- * An empty context becomes the beginning of sequence; throws EvaluationError LBS_EVAL_EMPTY_TEXT when there is none.
+ * An empty context becomes the beginning of sequence; throws EvaluationError LBS_EVAL_EMPTY_TEXT when there
+ * is none.
  */
 export function encodePair(model: EvaluatedModel, context: string, continuation: string): EncodedPair {
   const trimmed = context.trimEnd();

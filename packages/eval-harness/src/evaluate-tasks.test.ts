@@ -51,7 +51,7 @@ describe('evaluateTasks', () => {
     });
     expect(report).toMatchObject({
       results: {
-        toy: { alias: 'toy', sample_len: 3, 'acc,none': 2 / 3, 'acc_norm,none': 2 / 3 },
+        toy: { name: 'toy', alias: 'toy', sample_len: 3, 'acc,none': 2 / 3, 'acc_norm,none': 2 / 3 },
         writing: { alias: 'writing', 'exact_match,none': 0.5, 'exact_match_stderr,none': 0.5 },
       },
       group_subtasks: { toy: [], writing: [] },
@@ -78,6 +78,7 @@ describe('evaluateTasks', () => {
   it('knows no error of a single item', async () => {
     const report = await evaluateTasks(model, [choice], { limit: 1 });
     expect(report.results['toy']).toEqual({
+      name: 'toy',
       alias: 'toy',
       sample_len: 1,
       'acc,none': 1,

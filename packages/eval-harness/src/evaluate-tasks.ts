@@ -30,6 +30,7 @@ export async function evaluateTasks(
   options: EvaluateTasksOptions = {},
 ): Promise<LmEvalResults> {
   checkNames(tasks);
+  const date = Date.now() / 1000;
   const start = performance.now();
   const modelName = options.modelName ?? '';
   const results: Record<string, TaskMetrics> = {};
@@ -59,7 +60,7 @@ export async function evaluateTasks(
       limit: options.limit ?? null,
       bootstrap_iters: 0,
     },
-    date: Date.now() / 1000,
+    date,
     task_hashes: hashes,
     max_length: model.contextLength,
     model_name: modelName,
@@ -85,7 +86,7 @@ async function evaluateTask(
 }
 
 function taskMetrics(name: string, items: number, metrics: Record<string, Estimate>): TaskMetrics {
-  const values: Record<string, number | string> = { alias: name, sample_len: items };
+  const values: Record<string, number | string> = { name, alias: name, sample_len: items };
   for (const [metric, { value, stderr }] of Object.entries(metrics)) {
     values[`${metric},none`] = value;
     values[`${metric}_stderr,none`] = Number.isNaN(stderr) ? 'N/A' : stderr;

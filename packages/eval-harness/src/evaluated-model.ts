@@ -1,4 +1,6 @@
-/** What the harness needs of a language model. Adapters wrap a runtime in it; nothing here knows of weights. */
+/**
+ * What the harness needs of a language model. Adapters wrap a runtime in it; nothing here knows of weights.
+ */
 export interface EvaluatedModel {
   /** Logits per position. */
   readonly vocabularySize: number;
@@ -9,17 +11,22 @@ export interface EvaluatedModel {
   /** Whether the tokenizer puts `beginningOfSequence` before every text by itself (`add_bos_token`). */
   readonly addsBeginningOfSequence: boolean;
 
-  /** Token ids of a text as the model's tokenizer makes them by default, with what it adds at the beginning. */
+  /**
+   * Token ids of a text as the model's tokenizer makes them by default, with what it adds at the beginning.
+   */
   encode(text: string): readonly number[];
 
   /**
-   * Logits of the next token at positions `first` .. tokens.length - 1, row-major
-   * [tokens.length - first, vocabularySize]. The array may be overwritten by the next call on this model. Consecutive
-   * calls often share leading tokens, so that a key-value cache pays.
+   * Logits of the next token at positions `first` .. tokens.length - 1, row-major [tokens.length - first,
+   * vocabularySize]. The array may be overwritten by the next call on this model. Consecutive calls often
+   * share leading tokens, so that a key-value cache pays.
    */
   logits(tokens: readonly number[], first: number, options?: CallOptions): Promise<Float32Array>;
 
-  /** Greedy continuation of the tokens, as text, up to a stop string (left out). Only generation tasks need it. */
+  /**
+   * Greedy continuation of the tokens, as text, up to a stop string (left out). Only generation tasks need
+   * it.
+   */
   generate?(tokens: readonly number[], options: GenerateOptions): Promise<string>;
 }
 

@@ -21,7 +21,8 @@ export interface GenerationResult {
 /**
  * Exact match of greedy continuations, as lm-eval's output_type generate_until.
  *
- * Throws EvaluationError, LBS_EVAL_UNSUPPORTED_TASK when the model has no `generate`; when aborted, the signal's reason.
+ * Throws EvaluationError, LBS_EVAL_UNSUPPORTED_TASK when the model has no `generate`; when aborted, the
+ * signal's reason.
  */
 export async function evaluateGeneration(
   model: EvaluatedModel,

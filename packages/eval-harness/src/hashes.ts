@@ -1,7 +1,7 @@
 /**
- * SHA-256 of token ids as little-endian 32-bit integers, hexadecimal. Two evaluations are comparable only when it is
- * equal: most differences between reported perplexities are differences of tokenization. Undefined where the platform has no Web
- * Cryptography (pages that are not a secure context).
+ * SHA-256 of token ids as little-endian 32-bit integers, hexadecimal. Two evaluations are comparable only
+ * when it is equal: most differences between reported perplexities are differences of tokenization. Undefined
+ * where the platform has no Web Cryptography (pages that are not a secure context).
  */
 export async function hashTokens(tokens: readonly number[]): Promise<string | undefined> {
   const bytes = new DataView(new ArrayBuffer(tokens.length * 4));

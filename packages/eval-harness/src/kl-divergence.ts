@@ -7,7 +7,10 @@ import {
   shareWithStandardError,
 } from './statistics.js';
 
-/** How far a model's next-token distributions are from the reference's; the figures of llama.cpp's --kl-divergence. */
+/**
+ * How far a model's next-token distributions are from the reference's; the figures of llama.cpp's
+ * --kl-divergence.
+ */
 export interface KlDivergence {
   /** Mean of KL(reference || model) over the scored positions, nats. */
   readonly mean: number;
@@ -87,8 +90,9 @@ export class KlDivergenceAccumulator {
 }
 
 /**
- * KL(reference || model) of one row: sum p (a - b) - lse(a) + lse(b) with p = exp(a - lse(a)), in float64. Unlike
- * llama.cpp, which stores the reference with 16 bits and leaves out what is less likely than e^-16, nothing is rounded.
+ * KL(reference || model) of one row: sum p (a - b) - lse(a) + lse(b) with p = exp(a - lse(a)), in float64.
+ * Unlike llama.cpp, which stores the reference with 16 bits and leaves out what is less likely than e^-16,
+ * nothing is rounded.
  */
 function rowDivergence(
   reference: ScoredRows,

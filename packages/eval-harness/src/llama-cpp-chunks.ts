@@ -14,8 +14,8 @@ export interface LlamaCppChunk {
   /** contextLength tokens. */
   readonly tokens: readonly number[];
   /**
-   * First scored position, floor(contextLength / 2). The logits at position i are scored by token i + 1; the last
-   * scored position is contextLength - 2.
+   * First scored position, floor(contextLength / 2). The logits at position i are scored by token i + 1; the
+   * last scored position is contextLength - 2.
    */
   readonly first: number;
 }
@@ -26,12 +26,12 @@ export function scoredPositions(contextLength: number): number {
 }
 
 /**
- * Cuts a text into chunks as llama.cpp's perplexity tool does (tools/perplexity/perplexity.cpp): not overlapping, in
- * order, the rest at the end left out, only the second half of each scored, so that every scored token has at least half a
- * context before it.
+ * Cuts a text into chunks as llama.cpp's perplexity tool does (tools/perplexity/perplexity.cpp): not
+ * overlapping, in order, the rest at the end left out, only the second half of each scored, so that every
+ * scored token has at least half a context before it.
  *
- * Throws EvaluationError on an empty text, on fewer than 2 * contextLength tokens, and on a contextLength that
- * scores nothing.
+ * Throws EvaluationError on an empty text, on fewer than 2 * contextLength tokens, and on a contextLength
+ * that scores nothing.
  */
 export function llamaCppChunks(tokens: readonly number[], options: LlamaCppChunkOptions): LlamaCppChunk[] {
   const { contextLength, beginningOfSequence } = options;

@@ -1,6 +1,6 @@
 /**
- * The results file of lm-eval (lm_eval/result_schema.py), as far as this harness fills it in. Metric keys are "metric,filter";
- * the filter is always "none".
+ * The results file of lm-eval (lm_eval/result_schema.py), as far as this harness fills it in. Metric keys are
+ * "metric,filter"; the filter is always "none".
  */
 export interface LmEvalResults {
   readonly results: Readonly<Record<string, TaskMetrics>>;
@@ -16,7 +16,7 @@ export interface LmEvalResults {
     readonly limit: number | null;
     readonly bootstrap_iters: 0;
   };
-  /** Seconds since 1970. */
+  /** When the evaluation began, seconds since 1970. */
   readonly date: number;
   /** SHA-256 of each task's items, where the platform can compute it. */
   readonly task_hashes: Readonly<Record<string, string>>;
@@ -27,7 +27,9 @@ export interface LmEvalResults {
   readonly total_evaluation_time_seconds: string;
 }
 
-/** `alias`, `sample_len`, and per metric "name,none" and "name_stderr,none" ("N/A" for a single item). */
+/**
+ * `name`, `alias`, `sample_len`, and per metric "name,none" and "name_stderr,none" ("N/A" for a single item).
+ */
 export type TaskMetrics = Readonly<Record<string, number | string>>;
 
 export interface TaskConfig {

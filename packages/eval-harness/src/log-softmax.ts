@@ -9,9 +9,9 @@ export interface RowSummary {
 }
 
 /**
- * Summarizes `logits` [rows, vocabularySize]. Sums are float64 with the maximum subtracted; the result's arrays are
- * those of `reuse` where they are given. Throws EvaluationError LBS_EVAL_NOT_FINITE when a row has a NaN or positive infinity, or
- * nothing but negative infinities.
+ * Summarizes `logits` [rows, vocabularySize]. Sums are float64 with the maximum subtracted; the result's
+ * arrays are those of `reuse` where they are given. Throws EvaluationError LBS_EVAL_NOT_FINITE when a row has
+ * a NaN or positive infinity, or nothing but negative infinities.
  */
 export function summarizeRows(logits: Float32Array, vocabularySize: number, reuse?: RowSummary): RowSummary {
   const rows = logits.length / vocabularySize;

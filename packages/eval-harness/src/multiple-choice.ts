@@ -33,8 +33,8 @@ export interface MultipleChoiceResult {
 }
 
 /**
- * Zero-shot accuracy by likelihood, as lm-eval's output_type multiple_choice. The choices of an item are scored one
- * after another, so that a model with a key-value cache computes their common context once.
+ * Zero-shot accuracy by likelihood, as lm-eval's output_type multiple_choice. The choices of an item are
+ * scored one after another, so that a model with a key-value cache computes their common context once.
  *
  * Throws EvaluationError; when aborted, the signal's reason.
  */
@@ -72,7 +72,10 @@ export async function evaluateMultipleChoice(
   };
 }
 
-/** The first `limit` items. Throws EvaluationError LBS_EVAL_INVALID_OPTION unless limit is a whole number above 0. */
+/**
+ * The first `limit` items. Throws EvaluationError LBS_EVAL_INVALID_OPTION unless limit is a whole number
+ * above 0.
+ */
 export function limitItems<Item>(items: readonly Item[], limit: number | undefined): readonly Item[] {
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
     throw new EvaluationError(
@@ -115,7 +118,10 @@ async function scoreChoices(
   return { logLikelihoods, truncated };
 }
 
-/** Sum of the log-probabilities of `tokens`, the logits [tokens.length, vocabularySize] being those before each. */
+/**
+ * Sum of the log-probabilities of `tokens`, the logits [tokens.length, vocabularySize] being those before
+ * each.
+ */
 function logLikelihood(logits: Float32Array, tokens: readonly number[], vocabularySize: number): number {
   const { logSumExp } = summarizeRows(logits, vocabularySize);
   return tokens.reduce((sum, token, row) => sum + logits[row * vocabularySize + token]! - logSumExp[row]!, 0);

@@ -5,7 +5,10 @@ import { requestLogits } from './model-calls.js';
 import { type EvaluatedText, type PerplexityOptions, prepareChunks } from './protocol.js';
 import { type Estimate, meanWithStandardError } from './statistics.js';
 
-/** Perplexity: exp of the mean negative log-likelihood; the standard error is that of the mean times the value. */
+/**
+ * Perplexity: exp of the mean negative log-likelihood; the standard error is that of the mean times the
+ * value.
+ */
 export type Perplexity = Estimate;
 
 export interface PerplexityResult extends EvaluatedText {
@@ -15,8 +18,8 @@ export interface PerplexityResult extends EvaluatedText {
 }
 
 /**
- * Perplexity of a model on a text (or on token ids) in llama.cpp's protocol; see llamaCppChunks for what is scored.
- * Only the scored positions go through the model's output head.
+ * Perplexity of a model on a text (or on token ids) in llama.cpp's protocol; see llamaCppChunks for what is
+ * scored. Only the scored positions go through the model's output head.
  *
  * Throws EvaluationError; when aborted, the signal's reason.
  */
@@ -50,7 +53,10 @@ export async function evaluatePerplexity(
   return { ...evaluated, perplexity: perplexityOf(negativeLogLikelihood), negativeLogLikelihood };
 }
 
-/** Logits of the scored positions of a chunk. Its last token is only ever a target, so the model is not given it. */
+/**
+ * Logits of the scored positions of a chunk. Its last token is only ever a target, so the model is not given
+ * it.
+ */
 export function chunkLogits(
   model: EvaluatedModel,
   chunk: LlamaCppChunk,

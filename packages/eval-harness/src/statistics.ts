@@ -5,9 +5,9 @@ export interface Estimate {
 }
 
 /**
- * Mean of n values and its standard error sqrt(var / (n - 1)), var being the variance with divisor n: what llama.cpp's
- * perplexity tool prints behind ±, and the same number as lm-eval's sample_stddev / sqrt(n). One value has no
- * spread to tell the error from: NaN. Two passes, so that nearly equal values lose no digits.
+ * Mean of n values and its standard error sqrt(var / (n - 1)), var being the variance with divisor n: what
+ * llama.cpp's perplexity tool prints behind ±, and the same number as lm-eval's sample_stddev / sqrt(n). One
+ * value has no spread to tell the error from: NaN. Two passes, so that nearly equal values lose no digits.
  */
 export function meanWithStandardError(values: Float64Array | readonly number[]): Estimate {
   const count = values.length;
@@ -32,7 +32,10 @@ export function shareWithStandardError(hits: number, count: number): Estimate {
   return { value, stderr: Math.sqrt((value * (1 - value)) / (count - 1)) };
 }
 
-/** The value below which a fraction of the sorted values lies, linear between neighbours, as llama.cpp computes it. */
+/**
+ * The value below which a fraction of the sorted values lies, linear between neighbours, as llama.cpp
+ * computes it.
+ */
 export function percentile(sorted: Float64Array, fraction: number): number {
   const place = fraction * (sorted.length - 1);
   const below = Math.floor(place);

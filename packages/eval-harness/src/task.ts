@@ -16,7 +16,10 @@ export interface MultipleChoiceTask {
   /** Raised whenever results stop being comparable. */
   readonly version: number;
   readonly description: string;
-  /** Put between context and choice; a space unless the declaration says otherwise (lm-eval's target_delimiter). */
+  /**
+   * Put between context and choice; a space unless the declaration says otherwise (lm-eval's
+   * target_delimiter).
+   */
   readonly targetDelimiter: string;
   readonly items: readonly MultipleChoiceItem[];
 }
@@ -51,8 +54,8 @@ export interface MultipleChoiceDeclaration {
 }
 
 /**
- * Reads a multiple-choice task from its declaration (JSON text) and its items (JSONL text: `{ context, choices,
- * gold }` a line). Throws EvaluationError LBS_EVAL_MALFORMED_TASK that names the line.
+ * Reads a multiple-choice task from its declaration (JSON text) and its items (JSONL text: `{ context,
+ * choices, gold }` a line). Throws EvaluationError LBS_EVAL_MALFORMED_TASK that names the line.
  */
 export function parseMultipleChoiceTask(declaration: string, items: string): MultipleChoiceTask {
   const { task, version, description, targetDelimiter } = parseJson(declaration, 'the declaration');
@@ -68,7 +71,10 @@ export function parseMultipleChoiceTask(declaration: string, items: string): Mul
   };
 }
 
-/** The objects of a JSONL text. Throws EvaluationError LBS_EVAL_MALFORMED_TASK when there are none, or one is broken. */
+/**
+ * The objects of a JSONL text. Throws EvaluationError LBS_EVAL_MALFORMED_TASK when there are none, or one is
+ * broken.
+ */
 export function parseLines(text: string, task: string): Record<string, unknown>[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   if (lines.length === 0) throw malformed(`${task} has no items`);
