@@ -194,7 +194,11 @@ export function decodeRow(m: QuantizedHeader, row: u32, target: usize): void {
       if (bits == 8) decodeLinear<Bits8, void>(m, packed, shared, target);
       else if (bits == 7) decodeLinear<Bits7, void>(m, packed, shared, target);
       else if (bits == 6) decodeLinear<Bits6, void>(m, packed, shared, target);
-      else decodeLinear<Bits5, void>(m, packed, shared, target);
+      else if (bits == 5) decodeLinear<Bits5, void>(m, packed, shared, target);
+      else if (bits == 4) decodeLinear<Bits4, void>(m, packed, shared, target);
+      else if (bits == 3) decodeLinear<Bits3, void>(m, packed, shared, target);
+      else if (bits == 2) decodeLinear<Bits2, void>(m, packed, shared, target);
+      else decodeLinear<Bits1, void>(m, packed, shared, target);
       return;
     case Decoder.linearBlocks:
       if (bits == 7) decodeLinear<Bits7, bool>(m, packed, shared, target);

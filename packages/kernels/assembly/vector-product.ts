@@ -216,7 +216,11 @@ export function multiplyVector(header: usize, x: usize, xScales: usize, correcti
     if (bits == 8) linearRows<Bits8>(m, x, xScales, corrections, output);
     else if (bits == 7) linearRows<Bits7>(m, x, xScales, corrections, output);
     else if (bits == 6) linearRows<Bits6>(m, x, xScales, corrections, output);
-    else linearRows<Bits5>(m, x, xScales, corrections, output);
+    else if (bits == 5) linearRows<Bits5>(m, x, xScales, corrections, output);
+    else if (bits == 4) linearRows<Bits4>(m, x, xScales, corrections, output);
+    else if (bits == 3) linearRows<Bits3>(m, x, xScales, corrections, output);
+    else if (bits == 2) linearRows<Bits2>(m, x, xScales, corrections, output);
+    else linearRows<Bits1>(m, x, xScales, corrections, output);
   } else if (m.decoder == Decoder.table && m.sharedBits == 1) {
     if (bits == 5) tableRows<Bits5, Bits1>(m, x, xScales, corrections, output);
     else if (bits == 4) tableRows<Bits4, Bits1>(m, x, xScales, corrections, output);

@@ -74,22 +74,26 @@ describe('loading', () => {
     expect(() => second.multiply(matrix, 4096, 4096, 1)).toThrow('not loaded into these kernels');
   });
 
-  it('works above 2 GiB', async () => {
-    const kernels = await createKernels();
-    kernels.allocate(2 ** 31);
-    const matrix = kernels.loadDense(Float32Array.of(1, 2, 3, 4), 2, 2);
-    const x = kernels.allocate(8);
-    const y = kernels.allocate(8);
-    kernels.float32(x, 2).set([10, 1]);
-    kernels.multiply(matrix, x, y, 1);
-    expect([...kernels.float32(y, 2)]).toEqual([12, 34]);
-    const quantized = kernels.loadQuantized(
-      randomQuantizedMatrix({ format, rows: 1, columns: 64, seed: 1, codes: 'greatest', largestScale: 0 }),
+  it('works above 2 GiB as below', async () => {
+    const matrix = randomQuantizedMatrix({ format, rows: 5, columns: 100, seed: 1, salient: 0.1 });
+    const input = Float32Array.from({ length: 300 }, (_, i) => Math.sin(i));
+    const results = await Promise.all(
+      [0, 2 ** 31].map(async (bytes) => {
+        const kernels = await createKernels();
+        kernels.allocate(bytes);
+        const loaded = [kernels.loadQuantized(matrix), kernels.loadDense(input, 3, 100)];
+        const x = kernels.allocate(4 * 300);
+        kernels.float32(x, 300).set(input);
+        return loaded.flatMap((handle) =>
+          [1, 3].flatMap((tokens) => {
+            const y = kernels.allocate(4 * tokens * handle.rows);
+            kernels.multiply(handle, x, y, tokens);
+            return [kernels.argmax(y, tokens * handle.rows), ...kernels.float32(y, tokens * handle.rows)];
+          }),
+        );
+      }),
     );
-    const z = kernels.allocate(256);
-    kernels.float32(z, 64).fill(1);
-    kernels.multiply(quantized, z, y, 1);
-    expect(kernels.float32(y, 1)[0]).toBe(0);
-    expect(kernels.argmax(y, 2)).toBe(1);
+    expect(results[0]!.some((value) => value !== 0)).toBe(true);
+    expect(results[1]).toEqual(results[0]);
   });
 });

@@ -37,6 +37,7 @@ export function planDecoding(format: NumberFormat): DecodingPlan {
   const plan = { blockShift: hasBlocks ? blockShift : 0, lookup, doubledCentre: 2 * levelTable.centre };
   const noTables = { tables: new Int8Array(0), patterns: new Uint8Array(0) };
 
+  if (isLinear && s === 0) return { ...plan, ...noTables, decoder: 'linear' };
   if (b <= 4 && fitsByte && hasBlocks)
     return { ...plan, ...noTables, decoder: 'codebook', tables: codebooks(format, lookup) };
   if (s <= 2 && b + s <= 6 && fitsByte && hasPattern) {
@@ -47,7 +48,6 @@ export function planDecoding(format: NumberFormat): DecodingPlan {
       patterns: sharedBitPatterns(s, g),
     };
   }
-  if (isLinear && s === 0) return { ...plan, ...noTables, decoder: 'linear' };
   if (isLinear && hasBlocks) return { ...plan, ...noTables, decoder: 'linearBlocks' };
   if (isLinear && hasPattern)
     return { ...plan, ...noTables, decoder: 'linearPattern', patterns: sharedBitPatterns(s, g) };

@@ -195,8 +195,8 @@ describe('multiply by a quantized matrix', () => {
     }
   });
 
-  it('gives a token the same bits in a batch of any size', () => {
-    const matrix = randomQuantizedMatrix({ format: formats['b3 s2 g16']!, rows: 7, columns: 200, seed: 5 });
+  it.each(Object.entries(formats))('gives a token the same bits in a batch of any size: %s', (_, format) => {
+    const matrix = randomQuantizedMatrix({ format, rows: 7, columns: 200, seed: 5 });
     const input = randomActivations(5 * 200, 6);
     const batch = load(matrix, input, 5);
     for (let t = 0; t < 5; t++) {
