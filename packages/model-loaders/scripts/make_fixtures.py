@@ -33,27 +33,32 @@ def write_json(name: str, value) -> None:
     (FIXTURES / name).write_text(text + "\n")
 
 
+# Where the binary16 numbers of a block lie; all other bytes of a block may have any value.
+SCALES = {
+    Type.Q4_0: [0], Type.Q4_1: [0, 2], Type.Q5_0: [0], Type.Q5_1: [0, 2], Type.Q8_0: [0],
+    Type.Q4_K: [0, 2], Type.Q5_K: [0, 2], Type.Q6_K: [208],
+}  # fmt: skip
+
+
 def make_dequantized() -> None:
-    """Blocks of normal values, blocks of all bit patterns of the codes under fixed scales, and extreme scales."""
+    """Random blocks under random and extreme scales, and for what gguf-py can quantize also quantized values."""
     generator = np.random.default_rng(7)
     vectors = []
-    for kind in (Type.F32, Type.F16, Type.BF16, Type.Q8_0, Type.Q4_0, Type.Q4_1):
-        values = generator.standard_normal((4, 64)).astype(np.float32)
-        values[1] *= 1e-6
-        values[2] *= 6e3
-        values[3] = 0
-        encoded = quantize(values, kind)
-        parts = [np.ascontiguousarray(encoded).view(np.uint8).reshape(-1)]
-        if kind in (Type.Q8_0, Type.Q4_0, Type.Q4_1):
-            block, size = gguf.GGML_QUANT_SIZES[kind]
-            raw = generator.integers(0, 256, (64, size), dtype=np.uint8)
-            heads = 2 if kind == Type.Q4_1 else 1
-            scales = generator.standard_normal((64, heads)).astype(np.float16)
-            scales[0, 0] = np.float16(6e-8)
-            scales[1, 0] = np.float16(-65504)
-            scales[2, 0] = np.float16(-0.0)
-            scales[3, 0] = np.float16(1e-5)
-            raw[:, : 2 * heads] = scales.view(np.uint8)
+    for kind in (Type.F32, Type.F16, Type.BF16, *SCALES):
+        parts = []
+        if kind.name[-1] != "K":
+            values = generator.standard_normal((4, 64)).astype(np.float32)
+            values[1] *= 1e-6
+            values[2] *= 6e3
+            values[3] = 0
+            parts.append(np.ascontiguousarray(quantize(values, kind)).view(np.uint8).reshape(-1))
+        size = gguf.GGML_QUANT_SIZES[kind][1]
+        if kind in SCALES:
+            raw = generator.integers(0, 256, (24, size), dtype=np.uint8)
+            for column in SCALES[kind]:
+                scales = generator.standard_normal((24, 1)).astype(np.float16)
+                scales[:4, 0] = np.array([6e-8, -65504, -0.0, 1e-5])
+                raw[:, column : column + 2] = scales.view(np.uint8)
             parts.append(raw.reshape(-1))
         data = np.concatenate(parts)
         if kind == Type.F32:
@@ -61,15 +66,9 @@ def make_dequantized() -> None:
         elif kind == Type.F16:
             expected = data.view(np.float16).astype(np.float32)
         else:
-            block, size = gguf.GGML_QUANT_SIZES[kind]
             expected = dequantize(data.reshape(-1, size), kind).reshape(-1)
-        vectors.append(
-            {
-                "type": kind.name,
-                "bytes": base64.b64encode(data.tobytes()).decode(),
-                "values": base64.b64encode(np.ascontiguousarray(expected, dtype="<f4").tobytes()).decode(),
-            }
-        )
+        encoded = [base64.b64encode(array.tobytes()).decode() for array in (data, expected.astype("<f4"))]
+        vectors.append({"type": kind.name, "bytes": encoded[0], "values": encoded[1]})
     write_json("dequantized.json", vectors)
 
 

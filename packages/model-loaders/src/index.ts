@@ -1,6 +1,7 @@
 export * from './gguf.js';
 export { parseGgufConfig } from './gguf-config.js';
-export { type GgufDequantizer, ggufDequantizers } from './gguf-dequantize.js';
+export { ggufDequantizers } from './gguf-dequantize.js';
+export type { GgufDequantizer } from './gguf-dequantizer.js';
 export type { GgufValue } from './gguf-metadata.js';
 export { type TokenizerFiles, tokenizerFilesOfGguf } from './gguf-tokenizer.js';
 export { parseConfig } from './huggingface-config.js';
