@@ -1,4 +1,4 @@
-"""Makes packages/runtime/src/fixtures/reference-lm-perplexity.json: PyTorch's perplexity in llama.cpp's protocol.
+"""Makes benchmarks/src/fixtures/reference-lm-perplexity.json: PyTorch's perplexity in llama.cpp's protocol.
 
     python make-perplexity-vector.py
 
@@ -16,7 +16,7 @@ from model_files import sha256
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 DATASETS = Path(__file__).resolve().parent.parent
-FIXTURES = DATASETS.parent / "packages" / "runtime" / "src" / "fixtures"
+FIXTURES = DATASETS.parent / "benchmarks" / "src" / "fixtures"
 CONTEXT = 256
 CHUNKS = 20
 
