@@ -111,6 +111,13 @@ describe('a malformed header', () => {
     ['a dimension beyond 2^53', '{"x":{"dtype":"U8","shape":[9007199254740993],"data_offsets":[0,1]}}', 1],
     ['a product beyond 2^53', `{"x":${entry('U8', [4294967296, 4294967296, 0], [0, 0])}}`, 0],
     ['elements that end inside a byte', `{"x":${entry('F4', [3], [0, 2])}}`, 2],
+    ['lists that are nested deep', `{"x":${'['.repeat(1e5)}${']'.repeat(1e5)}}`],
+    ['objects that are nested deep', `{"x":${'{"a":'.repeat(1e5)}0${'}'.repeat(1e5)}}`],
+    [
+      'a shape that is nested deep',
+      `{"x":${entry('U8', 0, [0, 1]).replace('0', '['.repeat(1e5) + ']'.repeat(1e5))}}`,
+      1,
+    ],
     ['one offset', `{"x":${entry('U8', [1], [0])}}`, 1],
     ['three offsets', `{"x":${entry('U8', [1], [0, 1, 2])}}`, 1],
     ['offsets in the wrong order', `{"x":${entry('U8', [1], [1, 0])}}`, 1],

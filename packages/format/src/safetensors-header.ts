@@ -5,7 +5,7 @@ import {
   safetensorsByteLength,
   safetensorsDtypes,
 } from './safetensors-dtype.js';
-import { parseStrictJson } from './safetensors-json.js';
+import { describeJson, parseStrictJson } from './safetensors-json.js';
 import { LENGTH_BYTES, MAX_SAFETENSORS_HEADER_BYTES, METADATA_KEY } from './safetensors-limits.js';
 
 export {
@@ -99,10 +99,10 @@ export function parseSafetensorsHeader(
       entries.push([name, parseTensor(name, value, file)]);
       continue;
     }
-    if (!isObject(value)) throw malformed(`${METADATA_KEY} is ${show(value)}, not an object`, file);
+    if (!isObject(value)) throw malformed(`${METADATA_KEY} is ${describeJson(value)}, not an object`, file);
     for (const [key, text] of Object.entries(value)) {
       if (typeof text !== 'string')
-        throw malformed(`${METADATA_KEY}.${key} is ${show(text)}, not a string`, file);
+        throw malformed(`${METADATA_KEY}.${key} is ${describeJson(text)}, not a string`, file);
       metadata.set(key, text);
     }
   }
@@ -112,19 +112,21 @@ export function parseSafetensorsHeader(
 }
 
 function parseTensor(tensor: string, value: unknown, file: string): SafetensorsTensor {
-  if (!isObject(value)) throw malformed(`its entry is ${show(value)}, not an object`, file, tensor);
+  if (!isObject(value)) throw malformed(`its entry is ${describeJson(value)}, not an object`, file, tensor);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string') throw malformed(`its dtype is ${show(dtype)}, not a string`, file, tensor);
+  if (typeof dtype !== 'string')
+    throw malformed(`its dtype is ${describeJson(dtype)}, not a string`, file, tensor);
   if (!isSafetensorsDtype(dtype)) {
-    throw new UnsupportedError(`dtype ${show(dtype)} is not known`, {
+    throw new UnsupportedError(`dtype ${describeJson(dtype)} is not known`, {
       file,
       tensor,
       mend: `Known: ${safetensorsDtypes.join(', ')}.`,
     });
   }
-  if (!isSizeList(shape)) throw malformed(`its shape is ${show(shape)}, not a list of sizes`, file, tensor);
+  if (!isSizeList(shape))
+    throw malformed(`its shape is ${describeJson(shape)}, not a list of sizes`, file, tensor);
   if (!isSizeList(offsets) || offsets.length !== 2) {
-    throw malformed(`its data_offsets are ${show(offsets)}, not [begin, end]`, file, tensor);
+    throw malformed(`its data_offsets are ${describeJson(offsets)}, not [begin, end]`, file, tensor);
   }
   const byteLength = safetensorsByteLength(dtype, shape);
   if (byteLength === undefined) {
@@ -177,11 +179,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isSizeList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-/** A value as JSON, cut to the length of a message. */
-function show(value: unknown): string {
-  return value === undefined ? 'missing' : JSON.stringify(value).slice(0, 80);
 }
 
 function malformed(problem: string, file: string, tensor?: string): MalformedFileError {

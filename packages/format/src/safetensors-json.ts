@@ -36,48 +36,78 @@ export function parseStrictJson(bytes: Uint8Array, file: string): unknown {
   return value;
 }
 
+/** A value as part of a message: short, whatever it is. */
+export function describeJson(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value).slice(0, 80);
+  // Nested values are not shown: JSON.stringify runs out of stack on depths that JSON.parse accepts.
+  const flat = Array.isArray(value) && value.every((element) => typeof element !== 'object');
+  return flat ? JSON.stringify(value.slice(0, 8)) : Array.isArray(value) ? 'a list' : 'an object';
+}
+
+/** Character codes. Headers have up to 100 MB; comparing numbers is much faster than comparing strings. */
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const SMALL_E = 0x65;
+const LARGE_E = 0x45;
+
 /** Walks through text that JSON.parse has accepted, so that its structure needs no second check. */
 function rejectAmbiguities(text: string, file: string): void {
-  const mend = 'Write the file again with a conforming writer.';
   const keysOfOpenObjects: Set<string>[] = [];
-  let lastString = '';
+  let lastString: readonly [start: number, end: number] = [0, 0];
   for (let i = 0; i < text.length; i++) {
-    const character = text[i]!;
-    if (character === '"') {
-      const end = endOfString(text, i);
-      lastString = text.slice(i, end);
-      i = end - 1;
-    } else if (character === '{') {
-      keysOfOpenObjects.push(new Set());
-    } else if (character === '}') {
-      keysOfOpenObjects.pop();
-    } else if (character === ':') {
-      const key = JSON.parse(lastString) as string;
-      const keys = keysOfOpenObjects.at(-1)!;
-      if (keys.has(key)) {
-        throw new MalformedFileError(`the header has the key ${JSON.stringify(key.slice(0, 80))} twice`, {
-          file,
-          mend,
-        });
+    switch (text.charCodeAt(i)) {
+      case QUOTE:
+        lastString = [i, endOfString(text, i)];
+        i = lastString[1] - 1;
+        break;
+      case OPEN_BRACE:
+        keysOfOpenObjects.push(new Set());
+        break;
+      case CLOSE_BRACE:
+        keysOfOpenObjects.pop();
+        break;
+      case COLON: {
+        const key = JSON.parse(text.slice(...lastString)) as string;
+        const keys = keysOfOpenObjects.at(-1)!;
+        if (keys.has(key)) throw ambiguous(`the key ${describeJson(key)} twice`, file);
+        keys.add(key);
+        break;
       }
-      keys.add(key);
-    } else if (character === '-' || character === '.' || character === 'e' || character === 'E') {
-      // Outside of strings these stand in numbers only, but for the e of true and false.
-      if (character.toLowerCase() === 'e' && !/\d/.test(text[i - 1]!)) continue;
-      const number =
-        /[-+.\w]*$/.exec(text.slice(Math.max(0, i - 20), i))![0] +
-        /^[-+.\w]*/.exec(text.slice(i, i + 20))![0];
-      throw new MalformedFileError(`the header has the number ${number}, not a non-negative integer`, {
-        file,
-        mend,
-      });
+      case SMALL_E:
+      case LARGE_E:
+        // Not the e of true and false.
+        if (/\d/.test(text[i - 1]!)) throw ambiguous(numberAround(text, i), file);
+        break;
+      case MINUS:
+      case POINT:
+        throw ambiguous(numberAround(text, i), file);
     }
   }
+}
+
+function ambiguous(what: string, file: string): MalformedFileError {
+  return new MalformedFileError(`the header has ${what}`, {
+    file,
+    mend: 'Write the file again with a conforming writer.',
+  });
+}
+
+function numberAround(text: string, i: number): string {
+  const before = /[-+.\w]*$/.exec(text.slice(Math.max(0, i - 20), i))![0];
+  const after = /^[-+.\w]*/.exec(text.slice(i, i + 20))![0];
+  return `the number ${before}${after}, not a non-negative integer`;
 }
 
 /** Index behind the closing quote of the string that opens at `start`. */
 function endOfString(text: string, start: number): number {
   let i = start + 1;
-  while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+  for (let code = text.charCodeAt(i); code !== QUOTE; code = text.charCodeAt(i))
+    i += code === BACKSLASH ? 2 : 1;
   return i + 1;
 }

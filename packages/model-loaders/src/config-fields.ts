@@ -1,4 +1,5 @@
 import { MalformedFileError } from '@lbs/format';
+import { describeValue } from './json-file.js';
 
 /** Loops run over layers before any tensor is seen; the deepest published models have less than 200. */
 const MAX_LAYERS = 4096;
@@ -53,8 +54,7 @@ export class ConfigFields {
   }
 
   malformed(key: string, value: unknown, expected: string): MalformedFileError {
-    const found = value === undefined ? 'missing' : JSON.stringify(value)?.slice(0, 80);
-    return new MalformedFileError(`${key} is ${found}, not ${expected}`, {
+    return new MalformedFileError(`${key} is ${describeValue(value)}, not ${expected}`, {
       file: this.#file,
       mend: 'Check the model; its publisher may have a newer version.',
     });

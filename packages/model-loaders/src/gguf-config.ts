@@ -1,6 +1,7 @@
 import { UnsupportedError } from '@lbs/format';
 import { ConfigFields } from './config-fields.js';
 import type { GgufReader } from './gguf.js';
+import { describeValue } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
 
 /**
@@ -13,8 +14,8 @@ export function parseGgufConfig(
 ): ModelConfig {
   const architecture = metadata.get('general.architecture');
   if (architecture !== 'llama') {
-    const problem = `the architecture ${JSON.stringify(architecture)} is not known`;
-    throw new UnsupportedError(problem, { file, mend: 'Known: llama.' });
+    const problem = `general.architecture is ${describeValue(architecture)}`;
+    throw new UnsupportedError(problem, { file, mend: 'Known: llama. Choose a model of that architecture.' });
   }
   const parts = metadata.get('split.count') ?? 1;
   if (parts !== 1) {

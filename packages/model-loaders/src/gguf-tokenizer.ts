@@ -1,7 +1,7 @@
 import { MalformedFileError, UnsupportedError } from '@lbs/format';
 import type { GgufReader } from './gguf.js';
 import type { GgufValue } from './gguf-metadata.js';
-import type { JsonObject } from './json-file.js';
+import { describeValue, type JsonObject } from './json-file.js';
 
 /** What a value of `tokenizer.ggml.pre` stands for. */
 interface PreTokenizerKind {
@@ -116,14 +116,14 @@ export function tokenizerFilesOfGguf(
 function kindOf(metadata: GgufReader['metadata'], file: string): PreTokenizerKind {
   const model = metadata.get('tokenizer.ggml.model');
   if (model !== 'gpt2') {
-    throw new UnsupportedError(`tokenizer.ggml.model is ${JSON.stringify(model)}`, {
+    throw new UnsupportedError(`tokenizer.ggml.model is ${describeValue(model)}`, {
       file,
       mend: 'Known: gpt2 (byte-level BPE). Use the Hugging Face directory of the model.',
     });
   }
   const pre = metadata.get('tokenizer.ggml.pre');
   if (typeof pre !== 'string' || !Object.hasOwn(kinds, pre)) {
-    throw new UnsupportedError(`tokenizer.ggml.pre is ${JSON.stringify(pre)}`, {
+    throw new UnsupportedError(`tokenizer.ggml.pre is ${describeValue(pre)}`, {
       file,
       mend: `Known: ${Object.keys(kinds).join(', ')}. Use the Hugging Face directory of the model.`,
     });
@@ -172,7 +172,7 @@ function addedToken(content: string, id: number, type: number | undefined): read
 /** A merge is two tokens and a space between; neither token is empty, and neither contains a space. */
 function splitMerge(merge: string, file: string): readonly [string, string] {
   const space = merge.indexOf(' ', 1);
-  if (space < 0) throw malformed(`the merge ${JSON.stringify(merge)} has no space`, file);
+  if (space < 0) throw malformed(`the merge ${describeValue(merge)} has no space`, file);
   return [merge.slice(0, space), merge.slice(space + 1)];
 }
 

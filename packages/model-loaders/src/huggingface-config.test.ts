@@ -118,6 +118,7 @@ describe('parseConfig', () => {
     ['tie_word_embeddings', 'yes'],
     ['eos_token_id', -1],
     ['bos_token_id', ['x']],
+    ['vocab_size', [[[]]]],
   ])('refuses %s: %j', (key, value) => {
     const parse = () => parseConfig({ ...json, [key]: value }, 'config.json');
     expect(parse).toThrow(MalformedFileError);

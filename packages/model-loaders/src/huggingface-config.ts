@@ -1,6 +1,6 @@
 import { UnsupportedError } from '@lbs/format';
 import { ConfigFields } from './config-fields.js';
-import { isJsonObject, type JsonObject } from './json-file.js';
+import { describeValue, isJsonObject, type JsonObject } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
 
 /** The quantization method of our own files; its tensors are checked by the package that reads them. */
@@ -14,9 +14,9 @@ const OWN_QUANTIZATION_METHOD = 'lbs';
 export function parseConfig(json: JsonObject, file: string): ModelConfig {
   const modelType = json['model_type'];
   if (modelType !== 'llama') {
-    throw new UnsupportedError(`the architecture ${JSON.stringify(modelType)} is not known`, {
+    throw new UnsupportedError(`model_type is ${describeValue(modelType)}`, {
       file,
-      mend: 'Known: llama.',
+      mend: 'Known: llama. Choose a model of that architecture.',
     });
   }
   const rope = ropeOf(json, file);
@@ -68,7 +68,7 @@ function ropeOf(json: JsonObject, file: string): ConfigFields {
     if (parameters === undefined || parameters === null) continue;
     const type = isJsonObject(parameters) ? (parameters['rope_type'] ?? parameters['type']) : undefined;
     if (type !== 'default') {
-      throw new UnsupportedError(`${key} asks for rotary embeddings of type ${JSON.stringify(type)}`, {
+      throw new UnsupportedError(`${key} asks for rotary embeddings of type ${describeValue(type)}`, {
         file,
         mend: 'Only plain rotary embeddings are known; choose a model without long-context scaling.',
       });
@@ -84,7 +84,7 @@ function ropeOf(json: JsonObject, file: string): ConfigFields {
 function refuseOther(json: JsonObject, file: string, key: string, known: readonly unknown[]): void {
   const value = json[key] ?? known[0];
   if (known.includes(value)) return;
-  throw new UnsupportedError(`${key} is ${JSON.stringify(value)}`, {
+  throw new UnsupportedError(`${key} is ${describeValue(value)}`, {
     file,
     mend: `Known: ${known.join(', ')}.`,
   });
@@ -94,7 +94,7 @@ function refuseForeignQuantization(json: JsonObject, file: string): void {
   const quantization = json['quantization_config'];
   if (quantization === undefined || quantization === null || isOwnQuantization(json)) return;
   const method = isJsonObject(quantization) ? quantization['quant_method'] : quantization;
-  throw new UnsupportedError(`the model is quantized with ${JSON.stringify(method)}`, {
+  throw new UnsupportedError(`the model is quantized with ${describeValue(method)}`, {
     file,
     mend: `Choose the unquantized model, or one that is quantized with "${OWN_QUANTIZATION_METHOD}".`,
   });

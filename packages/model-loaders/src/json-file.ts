@@ -9,6 +9,14 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** An unchecked value as part of a message: short, whatever it is. */
+export function describeValue(value: unknown): string {
+  if (value === undefined) return 'missing';
+  // Lists and objects are not shown: JSON.stringify runs out of stack on depths that JSON.parse accepts.
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object';
+  return typeof value === 'bigint' ? String(value) : JSON.stringify(value).slice(0, 80);
+}
+
 /** Parses a file whose JSON is an object. Throws MalformedFileError. */
 export function parseJsonObject(bytes: Uint8Array, file: string): JsonObject {
   let value: unknown;

@@ -7,7 +7,7 @@ import {
   UnsupportedError,
 } from '@lbs/format';
 import { describe, expect, it } from 'vitest';
-import { type CraftedValue, craftGguf, value } from './fixtures/craft-gguf.js';
+import { type CraftedValue, craftGguf, u64, value } from './fixtures/craft-gguf.js';
 import { memorySource } from './fixtures/memory-source.js';
 import { jsonFixture, smollm2 } from './fixtures/paths.js';
 import { openGguf } from './gguf.js';
@@ -156,6 +156,12 @@ describe('a crafted GGUF model', () => {
       'tensor "model.layers.0.self_attn.q_proj.bias"',
     ],
     ['weights that cannot be read', craft({}, shapes, 28), UnsupportedError, 'weights of type F64'],
+    [
+      'a width beyond 2^53',
+      craft({ 'llama.embedding_length': [10, u64(2n ** 63n)] }),
+      MalformedFileError,
+      'llama.embedding_length is 9223372036854775808, not a positive integer',
+    ],
     [
       'no width',
       craft({ 'llama.embedding_length': undefined }),

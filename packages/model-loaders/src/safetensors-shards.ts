@@ -1,5 +1,5 @@
 import { MalformedFileError } from '@lbs/format';
-import { isJsonObject, type JsonObject } from './json-file.js';
+import { describeValue, isJsonObject, type JsonObject } from './json-file.js';
 import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
 import { openSafetensors, type SafetensorsReader } from './safetensors.js';
 import { tensorOf } from './tensor-store.js';
@@ -18,7 +18,7 @@ export function parseShardIndex(index: JsonObject, file: string): ReadonlyMap<st
   const shardByTensor = new Map<string, string>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
     if (typeof shard !== 'string' || !SHARD_NAME.test(shard)) {
-      const problem = `weight_map gives ${JSON.stringify(shard).slice(0, 80)}, not the name of a safetensors file`;
+      const problem = `weight_map gives ${describeValue(shard)}, not the name of a safetensors file`;
       throw new MalformedFileError(problem, { file, tensor, mend });
     }
     shardByTensor.set(tensor, shard);

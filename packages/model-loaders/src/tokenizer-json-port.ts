@@ -1,6 +1,6 @@
 import { UnsupportedError } from '@lbs/format';
 import { byteAlphabet } from './byte-alphabet.js';
-import { isJsonObject, type JsonObject } from './json-file.js';
+import { describeValue, isJsonObject, type JsonObject } from './json-file.js';
 
 /** The pattern of GPT-2, which Hugging Face's ByteLevel applies unless it is told not to. */
 const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -71,7 +71,7 @@ function refuseForeignSplit(split: JsonObject, file: string): void {
   const { behavior, invert } = split;
   if (behavior === 'Removed' || (behavior === 'Isolated' && invert !== true)) return;
   throw new UnsupportedError(
-    `a Split of the behavior ${JSON.stringify(behavior)} (invert: ${invert}) is not known`,
+    `a Split of the behavior ${describeValue(behavior)} (invert: ${describeValue(invert)}) is not known`,
     {
       file,
       mend: 'Known: Isolated and Removed.',
