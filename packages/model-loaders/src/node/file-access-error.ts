@@ -4,6 +4,8 @@ const mends: Readonly<Record<string, string>> = {
   ENOENT: 'Check the path.',
   ENOTDIR: 'Check the path.',
   EISDIR: 'Name a file, not a directory.',
+  EEXIST: 'Choose another name, or have it replaced.',
+  ENOTEMPTY: 'Choose another name, or have it replaced.',
   EACCES: 'Check the permissions.',
   EPERM: 'Check the permissions.',
   ENOSPC: 'Free some disk space.',

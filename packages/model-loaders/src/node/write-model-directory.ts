@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { CancelOptions } from '../random-access-source.js';
+import { writeAtomically } from './atomic-file.js';
 import { fileAccessError } from './file-access-error.js';
 import { type TensorToWrite, writeSafetensors } from './write-safetensors.js';
 
@@ -32,28 +33,44 @@ export async function writeModelDirectory(
   const target = resolve(path);
   const beside = (kind: string) => join(dirname(target), `.${basename(target)}.${randomUUID()}.${kind}`);
   const partial = beside('partial');
+  const refuse = (cause: unknown): never => {
+    throw fileAccessError('the model cannot be written', path, cause);
+  };
+  await mkdir(partial, { recursive: true }).catch(refuse);
   try {
-    await mkdir(partial, { recursive: true });
     const weights = join(partial, 'model.safetensors');
     await writeSafetensors(weights, tensors, { format: 'lbs' }, { signal });
-    await writeFile(join(partial, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`);
-    for (const [name, bytes] of tokenizerFiles) await writeFile(join(partial, basename(name)), bytes);
+    await writeSmallFile(join(partial, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`);
+    for (const [name, bytes] of tokenizerFiles) await writeSmallFile(join(partial, basename(name)), bytes);
     const { size } = await stat(weights);
     signal?.throwIfAborted();
-    if (replace) {
-      const old = beside('old');
-      const hadOld = await rename(target, old).then(
-        () => true,
-        () => false,
-      );
-      await rename(partial, target);
-      if (hadOld) await rm(old, { recursive: true });
-    } else {
-      await rename(partial, target);
-    }
+    if (replace) await replaceDirectory(target, partial, beside('old'));
+    else await rename(partial, target);
     return size;
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
-    throw fileAccessError('the model cannot be written', path, error);
+    return refuse(error);
   }
+}
+
+function writeSmallFile(path: string, content: string | Uint8Array): Promise<void> {
+  return writeAtomically(path, (handle) => handle.writeFile(content));
+}
+
+/** A directory cannot be renamed over another that has files in it, so that the old one steps aside first. */
+async function replaceDirectory(target: string, replacement: string, aside: string): Promise<void> {
+  const hadOld = await rename(target, aside).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+  try {
+    await rename(replacement, target);
+  } catch (error) {
+    if (hadOld) await rename(aside, target);
+    throw error;
+  }
+  if (hadOld) await rm(aside, { recursive: true });
 }
