@@ -11,11 +11,11 @@ import {
   loadOriginal,
   quantizeAndReopen,
 } from './benchmark-models.js';
+import type { ResultRow } from './benchmark-results.js';
 import { describeEnvironment } from './environment.js';
 import { columns } from './markdown-report.js';
 import { createProgress } from './progress.js';
 import { measureQuality } from './quality.js';
-import type { ResultRow } from './result-row.js';
 import { writeResults } from './results-folder.js';
 import { sampleItems } from './sample-items.js';
 import { measureSpeed } from './speed.js';

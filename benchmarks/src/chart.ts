@@ -1,6 +1,6 @@
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
-import type { ResultRow } from './result-row.js';
+import type { ResultRow } from './benchmark-results.js';
 
 /** Bits per weight against KL divergence to the float32 model, as SVG. Lower and further left is better. */
 export async function chartOf(rows: readonly ResultRow[]): Promise<string> {
@@ -9,39 +9,45 @@ export async function chartOf(rows: readonly ResultRow[]): Promise<string> {
       ? [{ format, bitsPerWeight, kld: kld.value, family: format.startsWith('lbs') ? 'LBS' : 'integer' }]
       : [],
   );
-  const position: Pick<TopLevelSpec & { encoding: object }, 'encoding'> = {
+  const axis = {
+    gridColor: '#eeeeee',
+    domainColor: '#888888',
+    tickColor: '#888888',
+    labelFontSize: 11,
+    titleFontSize: 12,
+  };
+  const spec: TopLevelSpec = {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    width: 560,
+    height: 340,
+    background: 'white',
+    data: { values },
     encoding: {
       x: {
         field: 'bitsPerWeight',
         type: 'quantitative',
         title: 'bits per weight',
-        scale: { zero: false, padding: 30 },
+        axis,
+        scale: { zero: false, padding: 40 },
       },
       y: {
         field: 'kld',
         type: 'quantitative',
         title: 'KL divergence to float32 (nats)',
+        axis: { ...axis, tickCount: 5, format: '~g' },
         scale: { type: 'log', padding: 20 },
       },
+      color: { field: 'family', type: 'nominal', title: null, scale: { range: ['#d95f02', '#7570b3'] } },
     },
-  };
-  const spec = {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    width: 520,
-    height: 320,
-    background: 'white',
-    data: { values },
-    ...position,
     layer: [
+      { mark: { type: 'line', opacity: 0.35 } },
+      { mark: { type: 'point', filled: true, size: 80, opacity: 1 } },
       {
-        mark: { type: 'point', filled: true, size: 80 },
-        encoding: {
-          color: { field: 'family', type: 'nominal', title: null, scale: { range: ['#d95f02', '#7570b3'] } },
-        },
+        mark: { type: 'text', align: 'left', dx: 9, dy: -6, fontSize: 12 },
+        encoding: { text: { field: 'format' } },
       },
-      { mark: { type: 'text', dy: -12, fontSize: 12 }, encoding: { text: { field: 'format' } } },
     ],
-  } as TopLevelSpec;
+  };
   const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });
   return view.toSVG();
 }

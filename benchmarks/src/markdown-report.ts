@@ -1,5 +1,4 @@
-import type { ResultRow } from './result-row.js';
-import type { BenchmarkResults } from './results-folder.js';
+import type { BenchmarkResults, ResultRow } from './benchmark-results.js';
 
 /** Column titles and how a row fills them; the terminal's table and the Markdown one are the same. */
 export const columns: readonly (readonly [title: string, cell: (row: ResultRow) => string])[] = [

@@ -1,6 +1,6 @@
 import { compareModels, evaluateMultipleChoice, type MultipleChoiceTask } from '@lbs/eval-harness';
 import type { BenchmarkModel } from './benchmark-models.js';
-import type { ResultRow } from './result-row.js';
+import type { ResultRow } from './benchmark-results.js';
 
 export interface QualityOptions {
   readonly text: readonly number[];

@@ -1,29 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
+import type { BenchmarkResults } from './benchmark-results.js';
 import { chartOf } from './chart.js';
-import type { Environment } from './environment.js';
 import { markdownReport } from './markdown-report.js';
-import type { ResultRow } from './result-row.js';
-
-/** What was measured on what, so that another run can be compared. */
-export interface Protocol {
-  readonly contextLength: number;
-  readonly chunks: number;
-  readonly scoredTokens: number;
-  readonly zeroShotTask: string;
-  readonly zeroShotItems: number;
-  readonly prefillTokens: number;
-  readonly decodeTokens: number;
-  readonly speedRounds: number;
-  readonly seed: number;
-}
-
-export interface BenchmarkResults {
-  readonly startedAt: string;
-  readonly seconds: number;
-  readonly environment: Environment;
-  readonly protocol: Protocol;
-  readonly rows: readonly ResultRow[];
-}
 
 /** Writes results.json, report.md and chart.svg into a folder of the run's own; returns the folder. */
 export async function writeResults(results: BenchmarkResults, into: URL): Promise<URL> {

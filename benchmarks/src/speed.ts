@@ -1,6 +1,6 @@
 import type { LanguageModel } from '@lbs/runtime';
 import { Bench } from 'tinybench';
-import type { Speed } from './result-row.js';
+import type { Speed } from './benchmark-results.js';
 
 export interface SpeedOptions {
   readonly prefillTokens: number;

@@ -1,3 +1,5 @@
+import type { Environment } from './environment.js';
+
 /** A measured value and its standard error. */
 export interface Estimate {
   readonly value: number;
@@ -27,4 +29,25 @@ export interface ResultRow {
   readonly accuracy: Estimate;
   readonly prefillTokensPerSecond: Speed;
   readonly decodeTokensPerSecond: Speed;
+}
+
+/** What was measured on what, so that another run can be compared. */
+export interface Protocol {
+  readonly contextLength: number;
+  readonly chunks: number;
+  readonly scoredTokens: number;
+  readonly zeroShotTask: string;
+  readonly zeroShotItems: number;
+  readonly prefillTokens: number;
+  readonly decodeTokens: number;
+  readonly speedRounds: number;
+  readonly seed: number;
+}
+
+export interface BenchmarkResults {
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly environment: Environment;
+  readonly protocol: Protocol;
+  readonly rows: readonly ResultRow[];
 }
