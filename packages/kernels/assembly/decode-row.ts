@@ -1,4 +1,5 @@
 import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
+import { codebookLevels, quarterShift, unitCodebooks } from './codebook-levels';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
 import { quarterSharedCodesOfAny, unitSharedBits } from './shared-codes';
@@ -21,27 +22,26 @@ function storeLinear(codes: v128, centre: v128, quarter: i32, target: usize): vo
   v128.store(target + 2 * step * quarter + step, i16x8.sub(i16x8.shl(high, 1), centre));
 }
 
-/** The shared code of a quarter chooses one of 2^s codebooks of 16 signed bytes, the private codes index it. */
 @inline
-function decodeCodebook<B>(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
-  const sharedBits = m.sharedBits;
-  const mask: u32 = ((1 << sharedBits) - 1) << 4;
-  const shift1 = (1 >> m.blockShift) * sharedBits;
-  const shift2 = (2 >> m.blockShift) * sharedBits;
-  const shift3 = (3 >> m.blockShift) * sharedBits;
-  const tables = m.tables;
+function decodeCodebook<B, Halves>(m: QuantizedHeader, packed: usize, shared: usize, target: usize): void {
+  const s = m.sharedBits;
+  const mask: usize = ((1 << s) - 1) << 4;
   const blockShift = m.blockShift;
+  const shift1 = quarterShift<Halves>(1, blockShift, s);
+  const shift2 = quarterShift<Halves>(2, blockShift, s);
+  const shift3 = quarterShift<Halves>(3, blockShift, s);
+  const tables = m.tables;
   const units = m.units;
   for (let unit: u32 = 0; unit < units; unit++) {
     const low = nibblesLow<B>(packed);
     const high = nibblesHigh<B>(packed);
     const two = pairs<B>(packed);
     const one = singles<B>(packed);
-    const rows = unitSharedBits(shared, unit, blockShift, sharedBits) << 4;
-    storeBytes(v128.swizzle(v128.load(tables + (rows & mask)), quarterCodes<B>(packed, 0, low, high, two, one)), 0, target);
-    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift1) & mask)), quarterCodes<B>(packed, 1, low, high, two, one)), 1, target);
-    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift2) & mask)), quarterCodes<B>(packed, 2, low, high, two, one)), 2, target);
-    storeBytes(v128.swizzle(v128.load(tables + ((rows >> shift3) & mask)), quarterCodes<B>(packed, 3, low, high, two, one)), 3, target);
+    const rows = unitCodebooks<Halves>(shared, unit, blockShift, s);
+    storeBytes(codebookLevels<B, Halves>(packed, 0, low, high, two, one, tables, rows, s, mask), 0, target);
+    storeBytes(codebookLevels<B, Halves>(packed, 1, low, high, two, one, tables, rows >> shift1, s, mask), 1, target);
+    storeBytes(codebookLevels<B, Halves>(packed, 2, low, high, two, one, tables, rows >> shift2, s, mask), 2, target);
+    storeBytes(codebookLevels<B, Halves>(packed, 3, low, high, two, one, tables, rows >> shift3, s, mask), 3, target);
     packed += 8 * offsetof<B>();
     target += 8 * step;
   }
@@ -171,10 +171,16 @@ export function decodeRow(m: QuantizedHeader, row: u32, target: usize): void {
   const bits = m.privateBits;
   switch (m.decoder) {
     case Decoder.codebook:
-      if (bits == 4) decodeCodebook<Bits4>(m, packed, shared, target);
-      else if (bits == 3) decodeCodebook<Bits3>(m, packed, shared, target);
-      else if (bits == 2) decodeCodebook<Bits2>(m, packed, shared, target);
-      else decodeCodebook<Bits1>(m, packed, shared, target);
+      if (bits == 4) decodeCodebook<Bits4, void>(m, packed, shared, target);
+      else if (bits == 3) decodeCodebook<Bits3, void>(m, packed, shared, target);
+      else if (bits == 2) decodeCodebook<Bits2, void>(m, packed, shared, target);
+      else decodeCodebook<Bits1, void>(m, packed, shared, target);
+      return;
+    case Decoder.codebookHalves:
+      if (bits == 4) decodeCodebook<Bits4, bool>(m, packed, shared, target);
+      else if (bits == 3) decodeCodebook<Bits3, bool>(m, packed, shared, target);
+      else if (bits == 2) decodeCodebook<Bits2, bool>(m, packed, shared, target);
+      else decodeCodebook<Bits1, bool>(m, packed, shared, target);
       return;
     case Decoder.table:
       if (m.sharedBits == 1) {

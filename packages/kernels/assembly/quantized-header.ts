@@ -41,11 +41,13 @@ export class QuantizedHeader {
   salientValues: usize;
 }
 
+/** How codes become levels; `src/decoding-plan.ts` chooses. */
 export namespace Decoder {
   export const codebook: u32 = 0;
-  export const table: u32 = 1;
-  export const linear: u32 = 2;
-  export const linearBlocks: u32 = 3;
-  export const linearPattern: u32 = 4;
-  export const lookup: u32 = 5;
+  export const codebookHalves: u32 = 1;
+  export const table: u32 = 2;
+  export const linear: u32 = 3;
+  export const linearBlocks: u32 = 4;
+  export const linearPattern: u32 = 5;
+  export const lookup: u32 = 6;
 }

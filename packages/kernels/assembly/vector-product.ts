@@ -1,7 +1,7 @@
 import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
+import { codebookLevels, quarterShift, unitCodebooks } from './codebook-levels';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
-import { unitSharedBits } from './shared-codes';
 import { tableLevels } from './table-levels';
 
 // One token: decoding and multiplying in one pass, without a panel. Levels stay unsigned bytes, so that a mask and a shift widen
@@ -49,7 +49,8 @@ function addScaled(sum: v128, products: v128, weightScale: usize, activationScal
 }
 
 @inline
-function codebookRow<B>(m: QuantizedHeader,
+function codebookRow<B, Halves>(
+  m: QuantizedHeader,
   packed: usize,
   shared: usize,
   scale: usize,
@@ -57,13 +58,13 @@ function codebookRow<B>(m: QuantizedHeader,
   xScale: usize,
   correction: usize,
 ): f32 {
-  const tables = m.unsignedTables;
-  const sharedBits = m.sharedBits;
+  const s = m.sharedBits;
+  const mask: usize = ((1 << s) - 1) << 4;
   const blockShift = m.blockShift;
-  const mask: u32 = ((1 << sharedBits) - 1) << 4;
-  const shift1 = (1 >> blockShift) * sharedBits;
-  const shift2 = (2 >> blockShift) * sharedBits;
-  const shift3 = (3 >> blockShift) * sharedBits;
+  const shift1 = quarterShift<Halves>(1, blockShift, s);
+  const shift2 = quarterShift<Halves>(2, blockShift, s);
+  const shift3 = quarterShift<Halves>(3, blockShift, s);
+  const tables = m.unsignedTables;
   const unitsPerGroup = m.chunksPerGroup;
   let left = unitsPerGroup;
   let sum: v128 = f32x4.splat(0);
@@ -73,16 +74,12 @@ function codebookRow<B>(m: QuantizedHeader,
     const high = nibblesHigh<B>(packed);
     const two = pairs<B>(packed);
     const one = singles<B>(packed);
-    const rows = unitSharedBits(shared, unit, blockShift, sharedBits) << 4;
+    const rows = unitCodebooks<Halves>(shared, unit, blockShift, s);
     let products = v128.load(correction);
-    let table = v128.load(tables + (rows & mask));
-    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 0, low, high, two, one)), x, 0);
-    table = v128.load(tables + ((rows >> shift1) & mask));
-    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 1, low, high, two, one)), x, 1);
-    table = v128.load(tables + ((rows >> shift2) & mask));
-    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 2, low, high, two, one)), x, 2);
-    table = v128.load(tables + ((rows >> shift3) & mask));
-    products = addProducts(products, v128.swizzle(table, quarterCodes<B>(packed, 3, low, high, two, one)), x, 3);
+    products = addProducts(products, codebookLevels<B, Halves>(packed, 0, low, high, two, one, tables, rows, s, mask), x, 0);
+    products = addProducts(products, codebookLevels<B, Halves>(packed, 1, low, high, two, one, tables, rows >> shift1, s, mask), x, 1);
+    products = addProducts(products, codebookLevels<B, Halves>(packed, 2, low, high, two, one, tables, rows >> shift2, s, mask), x, 2);
+    products = addProducts(products, codebookLevels<B, Halves>(packed, 3, low, high, two, one, tables, rows >> shift3, s, mask), x, 3);
     sum = addScaled(sum, products, scale, xScale);
     if (--left == 0) {
       left = unitsPerGroup;
@@ -94,6 +91,22 @@ function codebookRow<B>(m: QuantizedHeader,
     correction += 16;
   }
   return f32x4.extract_lane(sum, 0);
+}
+
+@inline
+function codebookRows<B, Halves>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+  let packed = m.packed;
+  let shared = m.shared;
+  let scale = m.scales;
+  const rowBytes = 8 * offsetof<B>() * m.units;
+  const sharedStride = m.sharedStride;
+  const scaleStride = 4 * m.groups;
+  for (let row: u32 = 0; row < m.rows; row++) {
+    store<f32>(output + 4 * row, codebookRow<B, Halves>(m, packed, shared, scale, x, xScale, correction));
+    packed += rowBytes;
+    shared += sharedStride;
+    scale += scaleStride;
+  }
 }
 
 @inline
@@ -177,22 +190,6 @@ function linearRow<B>(m: QuantizedHeader, packed: usize, scale: usize, x: usize,
 }
 
 @inline
-function codebookRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
-  let packed = m.packed;
-  let shared = m.shared;
-  let scale = m.scales;
-  const rowBytes = 8 * offsetof<B>() * m.units;
-  const sharedStride = m.sharedStride;
-  const scaleStride = 4 * m.groups;
-  for (let row: u32 = 0; row < m.rows; row++) {
-    store<f32>(output + 4 * row, codebookRow<B>(m, packed, shared, scale, x, xScale, correction));
-    packed += rowBytes;
-    shared += sharedStride;
-    scale += scaleStride;
-  }
-}
-
-@inline
 function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
   let packed = m.packed;
   let scale = m.scales;
@@ -206,7 +203,7 @@ function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: 
 }
 
 /**
- * Output [rows] for one token that `prepareVector` has prepared. For the decoders `codebook`, `table` and `linear` and chunks of 64
+ * Output [rows] for one token that `prepareVector` has prepared. For the decoders `codebook`, `codebookHalves`, `table` and `linear` and chunks of 64
  * columns.
  */
 export function multiplyVector(header: usize, x: usize, xScales: usize, corrections: usize, output: usize): void {
@@ -232,10 +229,15 @@ export function multiplyVector(header: usize, x: usize, xScales: usize, correcti
     else if (bits == 3) tableRows<Bits3, Bits2>(m, x, xScales, corrections, output);
     else if (bits == 2) tableRows<Bits2, Bits2>(m, x, xScales, corrections, output);
     else tableRows<Bits1, Bits2>(m, x, xScales, corrections, output);
+  } else if (m.decoder == Decoder.codebookHalves) {
+    if (bits == 4) codebookRows<Bits4, bool>(m, x, xScales, corrections, output);
+    else if (bits == 3) codebookRows<Bits3, bool>(m, x, xScales, corrections, output);
+    else if (bits == 2) codebookRows<Bits2, bool>(m, x, xScales, corrections, output);
+    else codebookRows<Bits1, bool>(m, x, xScales, corrections, output);
   } else {
-    if (bits == 4) codebookRows<Bits4>(m, x, xScales, corrections, output);
-    else if (bits == 3) codebookRows<Bits3>(m, x, xScales, corrections, output);
-    else if (bits == 2) codebookRows<Bits2>(m, x, xScales, corrections, output);
-    else codebookRows<Bits1>(m, x, xScales, corrections, output);
+    if (bits == 4) codebookRows<Bits4, void>(m, x, xScales, corrections, output);
+    else if (bits == 3) codebookRows<Bits3, void>(m, x, xScales, corrections, output);
+    else if (bits == 2) codebookRows<Bits2, void>(m, x, xScales, corrections, output);
+    else codebookRows<Bits1, void>(m, x, xScales, corrections, output);
   }
 }

@@ -3,11 +3,12 @@ import { doubledLevels, type NumberFormat } from '@lbs/format';
 /** The values of `Decoder` in assembly/quantized-header.ts. */
 export const decoders = {
   codebook: 0,
-  table: 1,
-  linear: 2,
-  linearBlocks: 3,
-  linearPattern: 4,
-  lookup: 5,
+  codebookHalves: 1,
+  table: 2,
+  linear: 3,
+  linearBlocks: 4,
+  linearPattern: 5,
+  lookup: 6,
 } as const;
 
 /** How a format's codes become doubled levels, with the tables that this takes. */
@@ -40,6 +41,8 @@ export function planDecoding(format: NumberFormat): DecodingPlan {
   if (isLinear && s === 0) return { ...plan, ...noTables, decoder: 'linear' };
   if (b <= 4 && fitsByte && hasBlocks)
     return { ...plan, ...noTables, decoder: 'codebook', tables: codebooks(format, lookup) };
+  if (b <= 4 && fitsByte && g === 8)
+    return { ...plan, ...noTables, decoder: 'codebookHalves', tables: codebooks(format, lookup) };
   if (s <= 2 && b + s <= 6 && fitsByte && hasPattern) {
     return {
       ...plan,

@@ -74,8 +74,10 @@ export function loadQuantizedMatrix(
 
 /** What the one-token kernel takes from its unsigned levels; undefined where it does not know the decoder. */
 function vectorOffsetOf({ decoder, doubledCentre }: DecodingPlan): number | undefined {
-  if (decoder === 'codebook' || decoder === 'table') return tableOffset;
-  return decoder === 'linear' ? doubledCentre : undefined;
+  if (decoder === 'linear') return doubledCentre;
+  return decoder === 'linearBlocks' || decoder === 'linearPattern' || decoder === 'lookup'
+    ? undefined
+    : tableOffset;
 }
 
 /** Columns that share one weight scale and one activation scale: gcd(64, group size), a multiple of 16. */
