@@ -38,6 +38,8 @@ export function loadQuantizedMatrix(
   const paddedColumns = packingUnit * rowLayout(format, columns).units;
   const vectorOffset = chunkColumns === packingUnit ? vectorOffsetOf(planDecoding(format)) : undefined;
   const panelBytes = 8 * paddedColumns;
+  // The operations must not hold on to `matrix`: its bytes are in the memory now.
+  const hasSalient = matrix.salient !== undefined;
 
   const multiply = (input: Pointer, output: Pointer, tokens: number) =>
     arena.withScratch(() => {
@@ -54,7 +56,7 @@ export function loadQuantizedMatrix(
       } else {
         wasm.multiplyPanels(header, codes, scales, output, tokens, panel, panelScales);
       }
-      if (!matrix.salient) return;
+      if (!hasSalient) return;
       if (tokens < leastTransposedTokens) {
         wasm.addSalientRows(header, input, output, tokens);
         return;
