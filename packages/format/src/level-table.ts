@@ -9,7 +9,7 @@ export interface LevelTable {
   readonly centre: number;
 }
 
-/** Integer quantization: `levels[q] = q`, centre (2^bits - 1) / 2. A symmetric grid without a zero. */
+/** Evenly spaced levels: `levels[q] = q`, centre (2^bits - 1) / 2. A symmetric grid without a zero. */
 export function linearLevelTable(bits: number): LevelTable {
   const count = 2 ** bits;
   return {
@@ -17,6 +17,14 @@ export function linearLevelTable(bits: number): LevelTable {
     levels: Array.from({ length: count }, (_, code) => code),
     centre: (count - 1) / 2,
   };
+}
+
+/**
+ * Two's complement integers: `levels[q] = q`, centre 2^(bits - 1), so that the values run from -2^(bits - 1) to
+ * 2^(bits - 1) - 1 and zero is one of them. What INT8, INT4 and INT3 mean elsewhere.
+ */
+export function integerLevelTable(bits: number): LevelTable {
+  return { name: `integer-${bits}`, levels: linearLevelTable(bits).levels, centre: 2 ** (bits - 1) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { doubledLevels, linearLevelTable } from './level-table.js';
+import { doubledLevels, integerLevelTable, linearLevelTable } from './level-table.js';
 import { defineNumberFormat, denseBytes, rowLayout } from './number-format.js';
 import { createFormatRegistry, int4, lbs3, lbs4, numberFormats } from './number-formats.js';
 
@@ -24,12 +24,22 @@ describe('number formats', () => {
     });
   });
 
-  test('the linear table is a symmetric grid, and all tables are symmetric and of one parity', () => {
+  test('integers have a zero, the linear table is a symmetric grid without one', () => {
+    expect([...doubledLevels(integerLevelTable(3))]).toEqual([-8, -6, -4, -2, 0, 2, 4, 6]);
     expect([...doubledLevels(linearLevelTable(2))]).toEqual([-3, -1, 1, 3]);
+  });
+
+  test('doubled levels of a format are all odd or all even, which makes rounding to them exact', () => {
     for (const { levelTable } of numberFormats) {
+      const parities = new Set([...doubledLevels(levelTable)].map((level) => Math.abs(level % 2)));
+      expect(parities.size).toBe(1);
+    }
+  });
+
+  test('tables of shared formats are symmetric', () => {
+    for (const { levelTable, sharedBits } of numberFormats) {
       const doubled = [...doubledLevels(levelTable)];
-      expect(doubled).toEqual(doubled.map((level) => -level).reverse());
-      expect(doubled.every((level) => Math.abs(level % 2) === 1)).toBe(true);
+      if (sharedBits > 0) expect(doubled).toEqual(doubled.map((level) => -level).reverse());
     }
   });
 

@@ -1,4 +1,4 @@
-import { type LevelTable, linearLevelTable } from './level-table.js';
+import { integerLevelTable, type LevelTable, linearLevelTable } from './level-table.js';
 import { lloydLevelTable5, lloydLevelTable6 } from './lloyd-level-tables.js';
 import { defineNumberFormat, type NumberFormat } from './number-format.js';
 import { createRegistry, type Registry } from './registry.js';
@@ -9,7 +9,7 @@ function integerFormat(bits: number): NumberFormat {
     name: `int${bits}-g64`,
     privateBits: bits,
     groupSize: 64,
-    levelTable: linearLevelTable(bits),
+    levelTable: integerLevelTable(bits),
   });
 }
 

@@ -17,7 +17,7 @@ export interface GroupFit {
 
 /**
  * Rounds groups of weights to the levels of a number format. Where bits are shared, each sharing block tries
- * every row of the level table and keeps the one with the least weighted squared error (DESIGN 3, RTN), which
+ * every row of the level table and keeps the one with the least weighted squared error, which
  * is optimal for a given scale.
  */
 export interface RowEncoder {
@@ -32,8 +32,8 @@ export interface RowEncoder {
     scale: number,
     into: RowCodes,
   ): void;
-  /** The largest magnitude that the format reaches at scale 1. */
-  readonly reach: number;
+  /** The smallest scale at which no weight of [start, end) that counts lies beyond the outermost levels. */
+  reachingScale(weights: Float32Array, importance: Float32Array, start: number, end: number): number;
 }
 
 export function createRowEncoder(format: NumberFormat): RowEncoder {
@@ -80,7 +80,14 @@ export function createRowEncoder(format: NumberFormat): RowEncoder {
   };
 
   return {
-    reach: Math.max(-least, greatest) / 2,
+    reachingScale(weights, importance, start, end) {
+      let reaching = 0;
+      for (let i = start; i < end; i++) {
+        if (importance[i]! > 0)
+          reaching = Math.max(reaching, (2 * weights[i]!) / (weights[i]! > 0 ? greatest : least));
+      }
+      return reaching;
+    },
     fit(weights, importance, start, end, scale) {
       let error = 0;
       let weightTimesLevel = 0;

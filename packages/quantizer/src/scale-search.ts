@@ -114,9 +114,6 @@ function searchScale(
   end: number,
   storable: (scale: number) => number,
 ): number {
-  let largest = 0;
-  for (let i = start; i < end; i++)
-    if (importance[i]! > 0) largest = Math.max(largest, Math.abs(weights[i]!));
   let best = 0;
   let bestError = Number.POSITIVE_INFINITY;
   let refitted = 0;
@@ -130,7 +127,7 @@ function searchScale(
       refitted = fit.refittedScale;
     }
   };
-  const reaching = largest / encoder.reach;
+  const reaching = encoder.reachingScale(weights, importance, start, end);
   for (const step of coarseSteps) consider(reaching * step);
   const coarse = best;
   for (const step of fineSteps) consider(coarse * step);
