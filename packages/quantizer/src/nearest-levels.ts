@@ -13,8 +13,8 @@ export interface NearestLevels {
   readonly greatest: number;
   /** Entries of one row. */
   readonly width: number;
-  /** [rows, width] nearest doubled level. */
-  readonly levels: Int16Array;
+  /** [rows, width] nearest doubled level, as float64 to spare the encoder's inner loop a conversion. */
+  readonly levels: Float64Array;
   /** [rows, width] private code of that level. */
   readonly codes: Uint8Array;
 }
@@ -25,7 +25,7 @@ export function buildNearestLevels(format: NumberFormat): NearestLevels {
   const greatest = table[table.length - 1]!;
   const width = greatest - least + 1;
   const rows = 2 ** format.sharedBits;
-  const levels = new Int16Array(rows * width);
+  const levels = new Float64Array(rows * width);
   const codes = new Uint8Array(rows * width);
   const codesPerRow = 2 ** format.privateBits;
   for (let row = 0; row < rows; row++) {

@@ -83,12 +83,13 @@ describe('the row encoder', () => {
               least = Math.min(least, error);
             }
           }
-          const { error } = encoder.fit(weights, weighting, 0, 4, scale);
+          const group = { weights, importance: weighting, start: 0, end: 4 };
+          const error = encoder.error(group, scale);
           expect(error).toBeLessThanOrEqual(least * (1 + 1e-9) + 1e-12);
           expect(error).toBeGreaterThanOrEqual(least * (1 - 1e-9) - 1e-12);
 
           const into = { codes: new Uint8Array(4), sharedCodes: new Uint8Array(1) };
-          encoder.encode(weights, weighting, 0, 4, scale, into);
+          encoder.encode(group, scale, into);
           const encoded = [...into.codes].reduce(
             (sum, code, i) => sum + errorOf(code * 2 ** format.sharedBits + into.sharedCodes[0]!, i),
             0,
@@ -125,8 +126,8 @@ describe('round to nearest', () => {
           let simple = 0;
           for (let start = 0; start < weights.length; start += format.groupSize) {
             const end = Math.min(start + format.groupSize, weights.length);
-            const scale = encoder.reachingScale(weights, everything, start, end);
-            simple += encoder.fit(weights, everything, start, end, scale).error;
+            const group = { weights, importance: everything, start, end };
+            simple += encoder.error(group, encoder.reachingScale(group));
           }
           const found = squaredError(weights, dequantize(quantized(weights, weights.length, format)));
           // What storing the scale may cost: half a step of binary16 (of its subnormals too) or of the log8 grid.

@@ -45,7 +45,7 @@ function solveByRounding({ weights, rows, columns, format, salient }: SolverInpu
     for (let group = 0; group < layout.groups; group++) {
       const start = group * format.groupSize;
       const end = Math.min(start + format.groupSize, columns);
-      encoder.encode(rowWeights, importance, start, end, scales.values[group]!, row);
+      encoder.encode({ weights: rowWeights, importance, start, end }, scales.values[group]!, row);
     }
     packCodes(row.codes, format.privateBits, matrix.packed, r * layout.packedBytes);
     packSharedCodes(row.sharedCodes, format.sharedBits, matrix.shared, r * layout.sharedBytes);
