@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { parseQuantizationConfig } from '@lbs/format';
-import { openGguf, openSafetensors, type TensorStore } from '@lbs/model-loaders';
+import { parseQuantizationConfig, storedSuffixes } from '@lbs/format';
+import { type ModelSource, openGguf, openSafetensors, type TensorStore } from '@lbs/model-loaders';
 import { openFileSource, openModel } from '@lbs/model-loaders/node';
 
 /** What a file holds. */
@@ -10,6 +10,12 @@ export interface FileContent {
   /** Metadata of the file, or the config of a model directory. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number }[];
+  /** Of a model that this toolkit quantized: its quantized matrices, and their bits a weight with everything counted. */
+  readonly quantized?: {
+    readonly matrices: number;
+    readonly weights: number;
+    readonly bitsPerWeight: number;
+  };
 }
 
 /** Longer arrays, such as vocabularies, are shown by their length. */
@@ -44,15 +50,39 @@ async function inspectDirectory(file: string, signal: AbortSignal): Promise<File
   const model = await openModel(file, { signal });
   try {
     const quantization = model.configJson['quantization_config'];
-    if (quantization) parseQuantizationConfig(quantization, file);
     const tensors = model.tensorNames.map((name) => {
       const { dtype, shape, byteLength } = model.tensorInfo(name);
       return { name, dtype, shape, bytes: byteLength };
     });
-    return { file, format: 'directory', metadata: model.configJson, tensors };
+    const content = { file, format: 'directory', metadata: model.configJson, tensors } as const;
+    if (!quantization) return content;
+    parseQuantizationConfig(quantization, file);
+    return { ...content, quantized: await quantizedPart(model, tensors, signal) };
   } finally {
     await model.close();
   }
+}
+
+async function quantizedPart(
+  model: ModelSource,
+  tensors: FileContent['tensors'],
+  signal: AbortSignal,
+): Promise<NonNullable<FileContent['quantized']>> {
+  const shapeSuffix = `.${storedSuffixes.shape}`;
+  const modules = tensors.flatMap(({ name }) =>
+    name.endsWith(shapeSuffix) ? [name.slice(0, -shapeSuffix.length)] : [],
+  );
+  const parts = new Set(
+    modules.flatMap((module) => Object.values(storedSuffixes).map((suffix) => `${module}.${suffix}`)),
+  );
+  const bytes = tensors.reduce((sum, tensor) => sum + (parts.has(tensor.name) ? tensor.bytes : 0), 0);
+  let weights = 0;
+  for (const module of modules) {
+    const shape = await model.readBytes(module + shapeSuffix, { signal });
+    const [rows, columns] = new Int32Array(shape.slice().buffer);
+    weights += (rows ?? 0) * (columns ?? 0);
+  }
+  return { matrices: modules.length, weights, bitsPerWeight: (8 * bytes) / weights };
 }
 
 function tensorsOf(store: TensorStore): FileContent['tensors'] {

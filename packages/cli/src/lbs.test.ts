@@ -99,6 +99,8 @@ describe('a model on its way', async () => {
       expect.objectContaining({ name: 'model.layers.0.mlp.up_proj.weight_packed', dtype: 'U8' }),
     );
     expect(directory['tensors']).toHaveLength(tensors.length);
+    const { bitsPerWeight } = await json('quantize', tiny, '--preset', 'lbs-4', '-o', at('for-inspection'));
+    expect(directory['quantized']).toMatchObject({ matrices: 14, bitsPerWeight });
   });
 
   test('eval gives perplexity, and KL divergence to a reference', async () => {

@@ -30,6 +30,12 @@ export function inspectCommand(): Command {
           process.stdout.write(`${key}: ${text.length > 120 ? `${text.slice(0, 120)}...` : text}\n`);
         }
         process.stdout.write(`${content.format}, ${content.tensors.length} tensors, ${formatBytes(total)}\n`);
+        if (content.quantized) {
+          const { matrices, weights, bitsPerWeight } = content.quantized;
+          process.stdout.write(
+            `${matrices} quantized matrices, ${weights} weights, ${bitsPerWeight.toFixed(3)} bits a weight\n`,
+          );
+        }
       }),
     );
 }
