@@ -27,3 +27,9 @@ export function compileModulePattern(pattern: string): (module: string) => boole
     throw new InvalidArgumentError(`module pattern "${pattern}" is not a regular expression`, { cause });
   }
 }
+
+/** Whether a module matches one of the patterns. Throws as `compileModulePattern`. */
+export function matchesAny(patterns: readonly string[]): (module: string) => boolean {
+  const matches = patterns.map(compileModulePattern);
+  return (module) => matches.some((isMatch) => isMatch(module));
+}

@@ -12,6 +12,7 @@ const config = {
     { targets: ['lm_head'], format: int8 },
     { targets: ['re:.*\\.(q|k)_proj'], format: lbs4 },
   ],
+  ignore: ['model.layers.0.self_attn.k_proj'],
   provenance: { tool: 'test' },
 };
 const json = () => JSON.parse(JSON.stringify(serializeQuantizationConfig(config)));
@@ -33,9 +34,55 @@ describe('quantization_config', () => {
     expect(formatOf('model.layers.0.self_attn.q_proj.extra')).toBeUndefined();
   });
 
+  test('a module of the ignore list has no format, whatever target matches it', () => {
+    expect(formatOfModule(config)('model.layers.0.self_attn.k_proj')).toBeUndefined();
+    expect(formatOfModule({ ...config, ignore: [] })('model.layers.0.self_attn.k_proj')).toBe(lbs4);
+    const without = json();
+    delete without.ignore;
+    expect(parseQuantizationConfig(without).ignore).toEqual([]);
+  });
+
+  test('the numbers of the groups are their order, whatever order a tool writes them in', () => {
+    const { group_0: first, group_1: second } = json().config_groups;
+    const shuffled = { ...json(), config_groups: { group_10: second, group_2: first } };
+    expect(parseQuantizationConfig(shuffled)).toEqual(config);
+  });
+
+  test('bits are told where all groups have the same', () => {
+    expect(json()).not.toHaveProperty('bits');
+    const { groups } = config;
+    expect(serializeQuantizationConfig({ groups: groups.slice(1), provenance: {} })).toMatchObject({
+      bits: 4,
+    });
+  });
+
+  test.each(['0.0', '0.1'])('version %s is read', (version) => {
+    expect(parseQuantizationConfig({ ...json(), format_version: version })).toEqual(config);
+  });
+
   test.each([
     ['another method', { quant_method: 'gptq' }, 'LBS_UNSUPPORTED', /"gptq"/],
-    ['a newer version', { format_version: '7.0' }, 'LBS_UNSUPPORTED', /7\.0.*Install a release/],
+    [
+      'a newer version',
+      { format_version: '7.0' },
+      'LBS_UNSUPPORTED',
+      /7\.0 is newer than.*Install a newer release/,
+    ],
+    [
+      'a newer minor version',
+      { format_version: '0.2' },
+      'LBS_UNSUPPORTED',
+      /0\.2 is newer than 0\.1.*Install a newer/,
+    ],
+    ['an endless version', { format_version: '0.00000000000' }, 'LBS_MALFORMED_FILE', /format_version/],
+    ['a group without a number', { config_groups: { all: {} } }, 'LBS_MALFORMED_FILE', /config_groups\.all/],
+    [
+      'a list of ignored modules that is none',
+      { ignore: 'all' },
+      'LBS_MALFORMED_FILE',
+      /ignore is not a list/,
+    ],
+    ['an ignored pattern that is none', { ignore: ['re:['] }, 'LBS_MALFORMED_FILE', /ignore: module pattern/],
     ['a version that is none', { format_version: 7 }, 'LBS_MALFORMED_FILE', /format_version 7/],
     ['no groups', { config_groups: null }, 'LBS_MALFORMED_FILE', /config_groups is not an object/],
   ])('%s is refused', (_, change, code, message) => {

@@ -1,10 +1,8 @@
 import { InvalidArgumentError, MalformedFileError, UnsupportedError } from './errors.js';
-import { compileModulePattern } from './module-pattern.js';
+import { assertReadableVersion, formatVersion } from './format-version.js';
+import { compileModulePattern, matchesAny } from './module-pattern.js';
 import { defineNumberFormat, type NumberFormat } from './number-format.js';
 import type { ScaleEncoding } from './scale-encoding.js';
-
-/** Version of the storage that this package writes; a reader accepts the same major version (SPEC 9). */
-export const formatVersion = '0.1';
 
 /** Modules that share a number format. `targets` are module names or `re:` patterns. */
 export interface QuantizationGroup {
@@ -14,8 +12,11 @@ export interface QuantizationGroup {
 
 /** The `quantization_config` of a model's `config.json`. */
 export interface QuantizationConfig {
+  /** The first group with a target that matches a module gives its format. */
   readonly groups: readonly QuantizationGroup[];
-  /** How the file came about: tool, recipe, seed, source. Not needed for reading. */
+  /** Modules, named as targets are, that stay as they were although a target matches. Default none. */
+  readonly ignore?: readonly string[];
+  /** How the file came about: a `Provenance` where this toolkit wrote it. Not needed for reading. */
   readonly provenance: Readonly<Record<string, unknown>>;
 }
 
@@ -36,10 +37,14 @@ export function serializeQuantizationConfig(config: QuantizationConfig): Record<
       },
     },
   ]);
+  const widths = new Set(config.groups.map(({ format }) => format.privateBits));
   return {
     quant_method: 'lbs',
     format_version: formatVersion,
+    // Not for readers of the weights: from it, hubs know how many of them a packed byte holds.
+    ...(widths.size === 1 && { bits: [...widths][0] }),
     config_groups: Object.fromEntries(groups),
+    ignore: config.ignore ?? [],
     provenance: config.provenance,
   };
 }
@@ -53,40 +58,43 @@ export function parseQuantizationConfig(value: unknown, file?: string): Quantiza
       { file },
     );
   }
-  const version = config['format_version'];
-  if (typeof version !== 'string' || !/^\d+\.\d+$/.test(version)) {
-    throw new MalformedFileError(`format_version ${JSON.stringify(version)} is not "major.minor"`, { file });
-  }
-  if (version !== formatVersion) {
-    throw new UnsupportedError(
-      `format version ${version} is not ${formatVersion}, the one that this release reads`,
-      {
-        file,
-        mend: 'Install a release of the toolkit that reads it, or quantize the model again.',
-      },
-    );
-  }
-  const groups = Object.entries(asRecord(config['config_groups'], 'config_groups', file)).map(
-    ([name, group]) => parseGroup(group, `config_groups.${name}`, file),
-  );
-  return { groups, provenance: asRecord(config['provenance'] ?? {}, 'provenance', file) };
+  assertReadableVersion(config['format_version'], file);
+  const groups = Object.entries(asRecord(config['config_groups'], 'config_groups', file))
+    .map(([name, group]) => ({ place: placeOf(name, file), group, at: `config_groups.${name}` }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ group, at }) => parseGroup(group, at, file));
+  return {
+    groups,
+    ignore: parsePatterns(config['ignore'] ?? [], 'ignore', file),
+    provenance: asRecord(config['provenance'] ?? {}, 'provenance', file),
+  };
 }
 
-/** The format of a module: that of the first group with a target that matches. */
+/** The number in a group's name. The order of the members of a JSON object would not survive every tool. */
+function placeOf(name: string, file?: string): number {
+  const digits = /^group_(0|[1-9]\d{0,5})$/.exec(name)?.[1];
+  if (digits !== undefined) return Number(digits);
+  throw new MalformedFileError(`config_groups.${name.slice(0, 80)} is not named "group_<number>"`, { file });
+}
+
+function parsePatterns(value: unknown, at: string, file?: string): readonly string[] {
+  if (!Array.isArray(value) || !value.every((pattern) => typeof pattern === 'string')) {
+    throw new MalformedFileError(`${at} is not a list of strings`, { file });
+  }
+  refuseAsMalformed(at, file, () => value.forEach(compileModulePattern));
+  return value;
+}
+
+/** The format of a module: that of the first group with a target that matches; none where it is ignored. */
 export function formatOfModule(config: QuantizationConfig): (module: string) => NumberFormat | undefined {
-  const groups = config.groups.map(({ targets, format }) => ({
-    format,
-    matches: targets.map(compileModulePattern),
-  }));
-  return (module) => groups.find(({ matches }) => matches.some((isMatch) => isMatch(module)))?.format;
+  const groups = config.groups.map(({ targets, format }) => ({ format, matches: matchesAny(targets) }));
+  const isIgnored = matchesAny(config.ignore ?? []);
+  return (module) => (isIgnored(module) ? undefined : groups.find(({ matches }) => matches(module))?.format);
 }
 
 function parseGroup(value: unknown, at: string, file?: string): QuantizationGroup {
   const group = asRecord(value, at, file);
-  const targets = group['targets'];
-  if (!Array.isArray(targets) || !targets.every((target) => typeof target === 'string')) {
-    throw new MalformedFileError(`${at}.targets is not a list of strings`, { file });
-  }
+  const targets = parsePatterns(group['targets'], `${at}.targets`, file);
   const weights = asRecord(group['weights'], `${at}.weights`, file);
   const table = asRecord(weights['level_table'], `${at}.weights.level_table`, file);
   const levels = table['levels'];
@@ -95,9 +103,8 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       file,
     });
   }
-  try {
-    targets.forEach(compileModulePattern);
-    const format = defineNumberFormat({
+  const format = refuseAsMalformed(at, file, () =>
+    defineNumberFormat({
       name: String(weights['name']),
       privateBits: Number(weights['private_bits']),
       sharedBits: Number(weights['shared_bits']),
@@ -105,8 +112,15 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       groupSize: Number(weights['group_size']),
       scaleEncoding: weights['scale_encoding'] as ScaleEncoding,
       levelTable: { name: String(table['name']), levels, centre: Number(table['centre']) },
-    });
-    return { targets, format };
+    }),
+  );
+  return { targets, format };
+}
+
+/** What is the caller's mistake in code is the file's here. */
+function refuseAsMalformed<T>(at: string, file: string | undefined, define: () => T): T {
+  try {
+    return define();
   } catch (cause) {
     if (!(cause instanceof InvalidArgumentError)) throw cause;
     throw new MalformedFileError(`${at}: ${cause.message.replace(/\.$/, '')}`, { file, cause });

@@ -51,13 +51,3 @@ export function safetensorsByteLength(dtype: SafetensorsDtype, shape: readonly n
   }
   return bits % 8 === 0 ? bits / 8 : undefined;
 }
-
-/** Sorts tensors as the reference writer does: wide dtypes first, so that each is aligned; then by name. */
-export function compareInFileOrder(
-  a: { readonly dtype: SafetensorsDtype; readonly name: string },
-  b: { readonly dtype: SafetensorsDtype; readonly name: string },
-): number {
-  const byDtype = safetensorsDtypes.indexOf(b.dtype) - safetensorsDtypes.indexOf(a.dtype);
-  if (byDtype !== 0) return byDtype;
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
-}

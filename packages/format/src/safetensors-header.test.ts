@@ -208,6 +208,24 @@ describe('serializeSafetensorsHeader', () => {
     expect(order.map(({ dtype }) => dtype)).toEqual(['F64', 'F32', 'BF16', 'F16', 'I8', 'U8']);
   });
 
+  it('aligns every tensor whose size is a multiple of 64 bytes to 64 bytes', () => {
+    fc.assert(
+      fc.property(tensors, fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 4 }), (list, units) => {
+        const whole = units.map((unit, i) => ({
+          name: `whole tensor ${i}`,
+          dtype: safetensorsDtypes[(3 * i + unit) % safetensorsDtypes.length]!,
+          shape: [unit, 128],
+        }));
+        const { bytes, order } = serializeSafetensorsHeader([...list, ...whole]);
+        for (const { dtype, begin, end } of order) {
+          if (end > begin && (end - begin) % 64 === 0) expect((bytes.length + begin) % 64).toBe(0);
+          const elementBytes = safetensorsByteLength(dtype, [1]);
+          if (elementBytes !== undefined) expect(begin % elementBytes).toBe(0);
+        }
+      }),
+    );
+  });
+
   it('writes these bytes', () => {
     const { bytes, fileSize } = serializeSafetensorsHeader([{ name: 'w', dtype: 'F32', shape: [1, 2] }], {
       format: 'pt',

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from './errors.js';
-import { compareInFileOrder, type SafetensorsDtype, safetensorsByteLength } from './safetensors-dtype.js';
+import { type SafetensorsDtype, safetensorsByteLength, safetensorsDtypes } from './safetensors-dtype.js';
 import {
   LENGTH_BYTES,
   MAX_SAFETENSORS_HEADER_BYTES,
@@ -25,9 +25,10 @@ export interface SerializedSafetensorsHeader {
 }
 
 /**
- * Lays out a safetensors file. The tensors are ordered from wide dtypes to narrow ones and then by name, so that
- * each is aligned to its element size without holes; the data section begins at a multiple of 64 bytes. The same
- * tensors and metadata always give the same bytes. Throws InvalidArgumentError on names used twice or reserved,
+ * Lays out a safetensors file. The data section begins at a multiple of 64 bytes. First come the tensors whose size is
+ * a multiple of 64 bytes, so that each of them is aligned to 64 bytes although the format allows no holes; within these
+ * and the others the order is from wide dtypes to narrow ones and then by name, so that every tensor is aligned to its
+ * elements. The same tensors and metadata always give the same bytes. Throws InvalidArgumentError on names used twice or reserved,
  * and on shapes that no tensor can have.
  */
 export function serializeSafetensorsHeader(
@@ -38,7 +39,7 @@ export function serializeSafetensorsHeader(
   if (Object.keys(metadata).length > 0) members.push(`"${METADATA_KEY}":${JSON.stringify(metadata)}`);
   const names = new Set<string>();
   let position = 0;
-  const order = [...tensors].sort(compareInFileOrder).map(({ name, dtype, shape }) => {
+  const sized = tensors.map(({ name, dtype, shape }) => {
     if (name === METADATA_KEY)
       throw new InvalidArgumentError('the name is reserved', { tensor: name, mend: 'Choose another name.' });
     if (names.has(name))
@@ -54,6 +55,9 @@ export function serializeSafetensorsHeader(
         { tensor: name },
       );
     }
+    return { name, dtype, shape, byteLength };
+  });
+  const order = sized.sort(compareInFileOrder).map(({ name, dtype, shape, byteLength }) => {
     const begin = position;
     position += byteLength;
     members.push(
@@ -76,4 +80,15 @@ export function serializeSafetensorsHeader(
   new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true);
   bytes.set(json, LENGTH_BYTES);
   return { bytes, order, fileSize: dataStart + position };
+}
+
+interface SizedTensor extends SafetensorsTensorSpec {
+  readonly byteLength: number;
+}
+
+function compareInFileOrder(a: SizedTensor, b: SizedTensor): number {
+  const isOdd = ({ byteLength }: SizedTensor) =>
+    Number(byteLength === 0 || byteLength % SAFETENSORS_DATA_ALIGNMENT > 0);
+  const byDtype = safetensorsDtypes.indexOf(b.dtype) - safetensorsDtypes.indexOf(a.dtype);
+  return isOdd(a) - isOdd(b) || byDtype || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 }

@@ -64,16 +64,14 @@ describe('stored matrices', () => {
     const dense = arbitraryMatrix(int8, 3, 300, 1);
     const matrix = { ...dense, salient };
     const tensors = storeMatrix('m', matrix);
-    const dtypes = Object.fromEntries(
-      tensors.map(({ name, dtype }) => [name.slice('m.weight_'.length), dtype]),
-    );
+    const dtypes = Object.fromEntries(tensors.map(({ name, dtype }) => [name.slice('m.'.length), dtype]));
     expect(dtypes).toMatchObject({
-      salient_count: 'U8',
-      salient_column: 'U16',
-      salient_residual: 'I8',
-      salient_scale: 'F16',
+      'salient.weight_shape': 'U8',
+      'salient.weight_g_idx': 'U16',
+      'salient.weight_zero_point': 'I8',
+      'salient.weight_scale': 'F16',
     });
-    expect(tensors.find(({ name }) => name.endsWith('salient_scale'))!.shape).toEqual([2]);
+    expect(tensors.find(({ name }) => name.endsWith('salient.weight_scale'))!.shape).toEqual([2]);
     expect(await loadMatrix('m', int8, reader(tensors))).toEqual(matrix);
     const [plain, added] = [dequantize(dense), dequantize(matrix)];
     expect(added[0]).toBe(Math.fround(plain[0]! - 63.5));
@@ -86,7 +84,7 @@ describe('stored matrices', () => {
   const change = (suffix: string, edit: (tensor: StoredTensor) => StoredTensor | undefined) =>
     reader(stored.flatMap((t) => (t.name === `m.${suffix}` ? (edit(t) ?? []) : t)));
 
-  test.each(stored.map(({ name }) => name).filter((name) => !name.endsWith('salient_count')))(
+  test.each(stored.map(({ name }) => name).filter((name) => !name.endsWith('salient.weight_shape')))(
     'a missing %s is named',
     async (name) => {
       const read = change(name.slice(2), () => undefined);
@@ -110,7 +108,7 @@ describe('stored matrices', () => {
     ['outside of the row', [0, 300, 7]],
     ['out of order', [9, 9, 7]],
   ])('a salient column %s is refused', async (_, columns) => {
-    const read = change('weight_salient_column', (tensor) => ({
+    const read = change('salient.weight_g_idx', (tensor) => ({
       ...tensor,
       bytes: new Uint8Array(Uint16Array.from(columns as number[]).buffer),
     }));

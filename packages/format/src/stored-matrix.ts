@@ -22,17 +22,20 @@ export interface FoundTensor {
   readonly bytes: Uint8Array;
 }
 
-/** Suffixes of the tensors that stand in for `<module>.weight` (SPEC 8). */
+/**
+ * Suffixes of the tensors that stand in for `<module>.weight` (SPEC 8). All but the private codes end in a name that
+ * model hubs know as a helper of quantization, and do not count as parameters (SPEC 10).
+ */
 export const storedSuffixes = {
   shape: 'weight_shape',
   packed: 'weight_packed',
-  shared: 'weight_shared',
+  shared: 'shared.weight_g_idx',
   scales: 'weight_scale',
-  scaleBases: 'weight_scale_base',
-  salientCounts: 'weight_salient_count',
-  salientColumns: 'weight_salient_column',
-  salientResiduals: 'weight_salient_residual',
-  salientScales: 'weight_salient_scale',
+  scaleBases: 'weight_scale_2',
+  salientCounts: 'salient.weight_shape',
+  salientColumns: 'salient.weight_g_idx',
+  salientResiduals: 'salient.weight_zero_point',
+  salientScales: 'salient.weight_scale',
 } as const;
 
 /** The tensors that a quantized matrix is stored as, in place of `<module>.weight`. */

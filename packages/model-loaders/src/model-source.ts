@@ -1,6 +1,6 @@
 import type { JsonObject } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
-import type { CancelOptions } from './random-access-source.js';
+import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
 import type { TensorInfo } from './tensor-store.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -26,6 +26,8 @@ export interface ModelSource {
   readBytes(name: string, options?: CancelOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** The values, row-major. Throws UnsupportedError for the helper tensors of a quantized model. */
   readFloat32(name: string, options?: CancelOptions): Promise<Float32Array<ArrayBuffer>>;
+  /** The open weight files, to be hashed; they belong to the model. */
+  readonly weightFiles: readonly RandomAccessSource[];
   /** Size of all weight files. */
   readonly fileBytes: number;
   /** Closes the files. Nothing can be read afterwards. */

@@ -55,6 +55,7 @@ async function modelOf(source: RandomAccessSource, options: CancelOptions): Prom
     tensorInfo: (name) => tensorOf(store.tensors, name, file),
     readBytes: store.readBytes,
     readFloat32: store.readFloat32,
+    weightFiles: [source],
     fileBytes: source.size,
     close: async () => source.close?.(),
   };

@@ -1,30 +1,19 @@
-import { FileAccessError } from '@lbs/format';
 import { float32Dtypes } from './float32-from-safetensors.js';
 import { isOwnQuantization, parseConfig } from './huggingface-config.js';
-import { type JsonObject, parseJsonObject, readWhole } from './json-file.js';
+import { type JsonObject, parseJsonObject } from './json-file.js';
 import { checkLlamaTensors } from './llama-tensors.js';
+import { type ModelDirectory, missing, pathOf, readFileOf } from './model-directory.js';
 import type { ModelSource } from './model-source.js';
 import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
 import { openSafetensors, type SafetensorsReader } from './safetensors.js';
-import { openShardedSafetensors, parseShardIndex } from './safetensors-shards.js';
+import { openShardedSafetensors } from './safetensors-shards.js';
 import { tensorOf } from './tensor-store.js';
 import { createTokenizer } from './tokenizer.js';
+import { findWeightFiles } from './weight-files.js';
 
-/** The files of a model: a directory on the disk, the files that a user chose, a repository. */
-export interface ModelDirectory {
-  /** For messages, and the last part as the model's name. */
-  readonly name: string;
-  /** Opens a file by its name, or gives undefined where there is none. */
-  open(fileName: string, options?: CancelOptions): Promise<RandomAccessSource | undefined>;
-}
-
-/** Published configs have some kilobytes; tokenizers up to 40 MB; an index of 500,000 tensors has 60 MB. */
+/** Published configs have some kilobytes; tokenizers up to 40 MB. */
 const MAX_CONFIG_BYTES = 2 ** 24;
 const MAX_TOKENIZER_BYTES = 2 ** 28;
-const MAX_INDEX_BYTES = 2 ** 27;
-
-const WEIGHTS = 'model.safetensors';
-const WEIGHTS_INDEX = 'model.safetensors.index.json';
 
 /** What belongs to a model beside its weights and its config, as transformers saves it. */
 const COMPANION_FILES = [
@@ -89,6 +78,7 @@ async function modelOf(
     tensorInfo: (name) => tensorOf(store.tensors, name, directory.name),
     readBytes: store.readBytes,
     readFloat32: store.readFloat32,
+    weightFiles: [...opened],
     fileBytes: opened.reduce((sum, { size }) => sum + size, 0),
     close,
   };
@@ -99,36 +89,23 @@ async function openWeights(
   opened: RandomAccessSource[],
   options: CancelOptions,
 ): Promise<SafetensorsReader> {
-  const open = async (name: string) => {
-    const source = await directory.open(name, options);
-    if (source) opened.push(source);
+  const keep = (source: RandomAccessSource) => {
+    opened.push(source);
     return source;
   };
-  const whole = await open(WEIGHTS);
-  if (whole) return openSafetensors(whole, options);
-  const indexBytes = await read(directory, WEIGHTS_INDEX, MAX_INDEX_BYTES, options);
-  if (!indexBytes) {
-    throw new FileAccessError(`there is neither ${WEIGHTS} nor ${WEIGHTS_INDEX}`, {
-      file: directory.name,
-      mend: 'Check the path; weights in other formats have to be converted to safetensors.',
-    });
-  }
-  const file = pathOf(directory, WEIGHTS_INDEX);
-  const shardByTensor = parseShardIndex(parseJsonObject(indexBytes, file), file);
-  return openShardedSafetensors(
-    shardByTensor,
-    async (name) => (await open(name)) ?? missing(directory, name),
-    {
-      ...options,
-      file,
-    },
-  );
+  const weights = await findWeightFiles(directory, options);
+  if ('whole' in weights) return openSafetensors(keep(weights.whole), options);
+  const { shardByTensor, openShard, index } = weights;
+  return openShardedSafetensors(shardByTensor, async (name) => keep(await openShard(name)), {
+    ...options,
+    file: index,
+  });
 }
 
 async function readCompanions(directory: ModelDirectory, options: CancelOptions) {
   const files = new Map<string, Uint8Array>();
   for (const name of COMPANION_FILES) {
-    const bytes = await read(directory, name, MAX_TOKENIZER_BYTES, options);
+    const bytes = await readFileOf(directory, name, MAX_TOKENIZER_BYTES, options);
     if (bytes) files.set(name, bytes);
   }
   return files;
@@ -148,26 +125,5 @@ function tokenizerOf(directory: ModelDirectory, files: ReadonlyMap<string, Uint8
 }
 
 async function readNeeded(directory: ModelDirectory, name: string, limit: number, options: CancelOptions) {
-  return (await read(directory, name, limit, options)) ?? missing(directory, name);
-}
-
-async function read(directory: ModelDirectory, name: string, limit: number, options: CancelOptions) {
-  const source = await directory.open(name, options);
-  if (!source) return undefined;
-  try {
-    return await readWhole(source, limit, options);
-  } finally {
-    await source.close?.();
-  }
-}
-
-function missing(directory: ModelDirectory, name: string): never {
-  throw new FileAccessError('the file is missing', {
-    file: pathOf(directory, name),
-    mend: 'Check the path, or download the model again.',
-  });
-}
-
-function pathOf(directory: ModelDirectory, name: string): string {
-  return `${directory.name.replace(/[/\\]+$/, '')}/${name}`;
+  return (await readFileOf(directory, name, limit, options)) ?? missing(directory, name);
 }

@@ -1,5 +1,6 @@
 export { writeAtomically } from './atomic-file.js';
 export { type FileSource, openFileSource } from './file-source.js';
+export { hashSource } from './hash-source.js';
 export { fileDirectory, openModel } from './open-model.js';
 export * from './write-model-directory.js';
 export * from './write-safetensors.js';

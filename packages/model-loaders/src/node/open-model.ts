@@ -1,9 +1,10 @@
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnsupportedError } from '@lbs/format';
+import type { ModelDirectory } from '../model-directory.js';
 import type { ModelSource } from '../model-source.js';
 import { openGgufModel } from '../open-gguf-model.js';
-import { type ModelDirectory, openModelDirectory } from '../open-model-directory.js';
+import { openModelDirectory } from '../open-model-directory.js';
 import type { CancelOptions } from '../random-access-source.js';
 import { fileAccessError } from './file-access-error.js';
 import { openFileSource } from './file-source.js';

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileAccessError } from '@lbs/format';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openShardedSafetensors, parseShardIndex } from '../safetensors-shards.js';
+import { verifyModel } from '../verify-model.js';
+import { fileDirectory } from './open-model.js';
 import { type ModelToWrite, writeModelDirectory } from './write-model-directory.js';
 
 let parent: string;
@@ -54,6 +57,51 @@ describe('writeModelDirectory', () => {
     await expect(writeModelDirectory(path, model, { replace: true, signal })).rejects.toThrow('enough');
     expect(await readFile(join(path, 'config.json'), 'utf8')).toBe('old');
     expect(await readdir(parent)).toEqual(['model']);
+  });
+
+  it('splits large weights into shards with an index, and keeps a quantized matrix together', async () => {
+    const tensor = (name: string, size: number, value: number) => ({
+      name,
+      dtype: 'U8' as const,
+      shape: [size],
+      bytes: new Uint8Array(size).fill(value),
+    });
+    const tensors = [
+      tensor('embedding.weight', 250, 1),
+      tensor('a.weight_packed', 60, 2),
+      tensor('norm.weight', 10, 3),
+      tensor('a.salient.weight_g_idx', 40, 4),
+      tensor('b.weight_packed', 50, 5),
+    ];
+    const bytes = await writeModelDirectory(path, { ...model, tensors }, { maxShardBytes: 120 });
+    const files = (await readdir(path)).filter((name) => name.endsWith('.safetensors')).sort();
+    expect(files).toEqual([1, 2, 3].map((i) => `model-0000${i}-of-00003.safetensors`));
+    const index = JSON.parse(await readFile(join(path, 'model.safetensors.index.json'), 'utf8'));
+    expect(index).toEqual({
+      metadata: { total_size: 410 },
+      weight_map: {
+        'embedding.weight': files[0],
+        'a.weight_packed': files[1],
+        'a.salient.weight_g_idx': files[1],
+        'norm.weight': files[1],
+        'b.weight_packed': files[2],
+      },
+    });
+    let size = 0;
+    for (const file of files) size += (await readFile(join(path, file))).length;
+    expect(size).toBe(bytes);
+    const directory = fileDirectory(path);
+    const reader = await openShardedSafetensors(
+      parseShardIndex(index, 'index'),
+      async (name) => (await directory.open(name))!,
+      { file: 'index' },
+    );
+    for (const { name, bytes } of tensors) expect(await reader.readBytes(name)).toEqual(bytes);
+    expect(await verifyModel(directory)).toMatchObject({ tensors: 5, bytes: 410, ok: true, failures: [] });
+  });
+
+  it('refuses shards without room', async () => {
+    await expect(writeModelDirectory(path, model, { maxShardBytes: 0 })).rejects.toThrow('maxShardBytes');
   });
 
   it('says where it cannot write', async () => {

@@ -1,5 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
-import { InvalidArgumentError, type SafetensorsTensorSpec, serializeSafetensorsHeader } from '@lbs/format';
+import {
+  checksumMetadata,
+  InvalidArgumentError,
+  type SafetensorsTensorSpec,
+  serializeSafetensorsHeader,
+  tensorChecksum,
+} from '@lbs/format';
 import type { CancelOptions } from '../random-access-source.js';
 import { writeAtomically } from './atomic-file.js';
 
@@ -18,11 +24,13 @@ export interface WriteProgress {
 
 export interface WriteSafetensorsOptions extends CancelOptions {
   readonly onProgress?: ((progress: WriteProgress) => void) | undefined;
+  /** Whether the metadata gets a checksum of every tensor, which `verifyModel` compares. Default false. */
+  readonly checksums?: boolean | undefined;
 }
 
 /**
  * Writes a safetensors file, one tensor in memory at a time. The file's order is that of
- * `serializeSafetensorsHeader` (wide dtypes first, then by name), and functions are called in it. The file appears
+ * `serializeSafetensorsHeader` (what fills whole 64 bytes first, then wide dtypes, then by name), and functions are called in it. The file appears
  * whole or not at all. Throws InvalidArgumentError when the tensors cannot make a file or bytes do not fit their
  * shape, and FileAccessError.
  */
@@ -30,9 +38,12 @@ export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = {},
-  { signal, onProgress }: WriteSafetensorsOptions = {},
+  { signal, onProgress, checksums = false }: WriteSafetensorsOptions = {},
 ): Promise<void> {
-  const header = serializeSafetensorsHeader(tensors, metadata);
+  // The header comes first in the file, the checksums last in time: zeros of their length keep their place.
+  const sums = new Map(checksums ? tensors.map(({ name }) => [name, tensorChecksum(none)]) : []);
+  const serialize = () => serializeSafetensorsHeader(tensors, { ...metadata, ...checksumMetadata(sums) });
+  const header = serialize();
   const bytesOf = new Map(tensors.map(({ name, bytes }) => [name, bytes]));
   await writeAtomically(
     path,
@@ -48,20 +59,26 @@ export async function writeSafetensors(
             { file: path, tensor: name },
           );
         }
+        if (checksums) sums.set(name, tensorChecksum(bytes));
         await writeAll(handle, bytes);
         onProgress?.({ tensor: name, bytesWritten: header.bytes.length + end, bytesTotal: header.fileSize });
       }
+      if (checksums) await writeAll(handle, serialize().bytes, 0);
     },
     { signal },
   );
 }
 
+const none = new Uint8Array();
+
 /** A system call writes less than 2^31 bytes. */
 const MAX_BYTES_PER_CALL = 2 ** 28;
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Writes at the end of what was written, or at `position`. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const length = Math.min(bytes.length - done, MAX_BYTES_PER_CALL);
-    done += (await handle.write(bytes, done, length)).bytesWritten;
+    const at = position === undefined ? null : position + done;
+    done += (await handle.write(bytes, done, length, at)).bytesWritten;
   }
 }
