@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { parseQuantizationConfig, storedSuffixes } from '@lbs/format';
+import { parseQuantizationConfig, splitChecksums, storedModuleOf, storedSuffixes } from '@lbs/format';
 import { type ModelSource, openGguf, openSafetensors, type TensorStore } from '@lbs/model-loaders';
 import { openFileSource, openModel } from '@lbs/model-loaders/node';
 
@@ -9,7 +9,14 @@ export interface FileContent {
   readonly format: 'directory' | 'gguf' | 'safetensors';
   /** Metadata of the file, or the config of a model directory. */
   readonly metadata: Readonly<Record<string, unknown>>;
-  readonly tensors: readonly { name: string; dtype: string; shape: readonly number[]; bytes: number }[];
+  readonly tensors: readonly {
+    name: string;
+    dtype: string;
+    shape: readonly number[];
+    bytes: number;
+    /** Of a safetensors file that this toolkit wrote. */
+    crc32?: string;
+  }[];
   /** Of a model that this toolkit quantized: its quantized matrices, and their bits a weight with everything counted. */
   readonly quantized?: {
     readonly matrices: number;
@@ -35,11 +42,15 @@ export async function inspectFile(file: string, signal: AbortSignal): Promise<Fi
       return { file, format: 'gguf', metadata: shorten(gguf.metadata), tensors: tensorsOf(gguf) };
     }
     const safetensors = await openSafetensors(source, { signal });
+    const { checksums, others } = splitChecksums(safetensors.metadata);
     return {
       file,
       format: 'safetensors',
-      metadata: shorten(safetensors.metadata),
-      tensors: tensorsOf(safetensors),
+      metadata: shorten(others),
+      tensors: tensorsOf(safetensors).map((tensor) => {
+        const crc32 = checksums.get(tensor.name);
+        return crc32 === undefined ? tensor : { ...tensor, crc32 };
+      }),
     };
   } finally {
     await source.close();
@@ -68,21 +79,16 @@ async function quantizedPart(
   tensors: FileContent['tensors'],
   signal: AbortSignal,
 ): Promise<NonNullable<FileContent['quantized']>> {
-  const shapeSuffix = `.${storedSuffixes.shape}`;
-  const modules = tensors.flatMap(({ name }) =>
-    name.endsWith(shapeSuffix) ? [name.slice(0, -shapeSuffix.length)] : [],
-  );
-  const parts = new Set(
-    modules.flatMap((module) => Object.values(storedSuffixes).map((suffix) => `${module}.${suffix}`)),
-  );
-  const bytes = tensors.reduce((sum, tensor) => sum + (parts.has(tensor.name) ? tensor.bytes : 0), 0);
+  const modules = new Set(tensors.flatMap(({ name }) => storedModuleOf(name) ?? []));
+  const isPart = (name: string) => storedModuleOf(name) !== undefined;
+  const bytes = tensors.reduce((sum, tensor) => sum + (isPart(tensor.name) ? tensor.bytes : 0), 0);
   let weights = 0;
   for (const module of modules) {
-    const shape = await model.readBytes(module + shapeSuffix, { signal });
+    const shape = await model.readBytes(`${module}.${storedSuffixes.shape}`, { signal });
     const [rows, columns] = new Int32Array(shape.slice().buffer);
     weights += (rows ?? 0) * (columns ?? 0);
   }
-  return { matrices: modules.length, weights, bitsPerWeight: (8 * bytes) / weights };
+  return { matrices: modules.size, weights, bitsPerWeight: (8 * bytes) / weights };
 }
 
 function tensorsOf(store: TensorStore): FileContent['tensors'] {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -43,6 +44,12 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
   return JSON.parse(stdout);
 }
 
+function sha256Of(directory: string): string {
+  return createHash('sha256')
+    .update(readFileSync(join(directory, 'model.safetensors')))
+    .digest('hex');
+}
+
 /** A copy of the tiny model with something wrong. */
 function damaged(name: string, damage: (directory: string) => void): string {
   cpSync(tiny, at(name), { recursive: true });
@@ -76,7 +83,19 @@ describe('a model on its way', async () => {
     const config = JSON.parse(readFileSync(join(quantized, 'config.json'), 'utf8'));
     expect(config).toMatchObject({
       model_type: 'llama',
-      quantization_config: { quant_method: 'lbs', provenance: { source: 'tiny-lm' } },
+      quantization_config: {
+        quant_method: 'lbs',
+        bits: 4,
+        ignore: [],
+        provenance: {
+          tool: 'lbs',
+          tool_version: expect.stringMatching(/^\d/),
+          recipe: { name: 'lbs-4' },
+          seed: null,
+          calibration_sha256: null,
+          source: { name: 'tiny-lm', sha256: { 'model.safetensors': sha256Of(tiny) } },
+        },
+      },
     });
   });
 
@@ -101,6 +120,55 @@ describe('a model on its way', async () => {
     expect(directory['tensors']).toHaveLength(tensors.length);
     const { bitsPerWeight } = await json('quantize', tiny, '--preset', 'lbs-4', '-o', at('for-inspection'));
     expect(directory['quantized']).toMatchObject({ matrices: 14, bitsPerWeight });
+  });
+
+  test('verify reads every tensor, and names those that are damaged', async () => {
+    const { tensors } = (await json('inspect', quantized)) as { tensors: unknown[] };
+    expect(await json('verify', quantized)).toMatchObject({
+      tensors: tensors.length,
+      ok: true,
+      failures: [],
+    });
+    cpSync(quantized, at('bit-rot'), { recursive: true });
+    const weights = join(at('bit-rot'), 'model.safetensors');
+    const bytes = readFileSync(weights);
+    bytes[bytes.length - 1]! ^= 0x10;
+    writeFileSync(weights, bytes);
+    const { code, stdout } = await lbs('verify', weights, '--json');
+    expect([code, JSON.parse(stdout)]).toEqual([
+      1,
+      expect.objectContaining({ ok: false, failures: [expect.objectContaining({ file: weights })] }),
+    ]);
+    const [{ tensor, expected, found }] = JSON.parse(stdout).failures;
+    expect(await lbs('verify', at('bit-rot'))).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining(`tensor "${tensor}": expected ${expected}, found ${found}`),
+    });
+  });
+
+  test('a model in shards is the same model', async () => {
+    const sharded = at('sharded');
+    const { bytes } = await json(
+      'quantize',
+      tiny,
+      '--preset',
+      'lbs-4',
+      '--max-shard-size',
+      '60kB',
+      '-o',
+      sharded,
+    );
+    const shards = readdirSync(sharded).filter((name) => name.endsWith('.safetensors'));
+    expect(shards.length).toBeGreaterThan(2);
+    expect(shards.reduce((sum, name) => sum + statSync(join(sharded, name)).size, 0)).toBe(bytes);
+    expect(await json('verify', sharded)).toMatchObject({
+      ok: true,
+      files: shards.map((s) => join(sharded, s)),
+    });
+    const options = ['--prompt', 'Once upon a time', '--max-tokens', '8', '--temperature', '0'];
+    expect((await json('run', sharded, ...options))['text']).toBe(
+      (await json('run', quantized, ...options))['text'],
+    );
   });
 
   test('eval gives perplexity, and KL divergence to a reference', async () => {
@@ -218,6 +286,13 @@ describe('bad input gives one clear error and nothing half written', async () =>
       ['run', tiny, '--prompt', 'x', '--tempreature', '1'],
       /unknown option '--tempreature'/,
     ],
+    [
+      'a size that is none',
+      ['quantize', tiny, '--max-shard-size', 'big', '-o', output],
+      /--max-shard-size.*size such as 5GB/,
+    ],
+    ['verifying what has no checksums', ['verify', tiny], /no checksums.*publisher/],
+    ['verifying a missing file', ['verify', at('nothing')], /ENOENT/],
     ['inspecting a truncated file', ['inspect', weights(truncated)], /model\.safetensors/],
   ])('%s', async (_, args, message) => {
     const before = readdirSync(folder);

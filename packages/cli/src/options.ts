@@ -16,6 +16,15 @@ export function nonNegativeNumber(text: string): number {
   return value;
 }
 
+/** A size as the hub's tools write it: 5GB, 500MB, 1e9; a unit is a power of 1000. */
+export function byteSize(text: string): number {
+  const [, digits, unit] = /^([\d.]+(?:e\d+)?)\s*(B|kB|MB|GB|TB)?$/i.exec(text.trim()) ?? [];
+  const units = ['b', 'kb', 'mb', 'gb', 'tb'];
+  const bytes = Math.floor(Number(digits) * 1000 ** Math.max(units.indexOf((unit ?? 'b').toLowerCase()), 0));
+  if (!Number.isSafeInteger(bytes) || bytes < 1) throw new CommanderError('It must be a size such as 5GB.');
+  return bytes;
+}
+
 /** Runs a command with a signal that Ctrl-C aborts; a second Ctrl-C ends the process at once. */
 export async function withInterrupt<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();

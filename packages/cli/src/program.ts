@@ -3,6 +3,7 @@ import { evalCommand } from './commands/eval.js';
 import { inspectCommand } from './commands/inspect.js';
 import { quantizeCommand } from './commands/quantize.js';
 import { runCommand } from './commands/run.js';
+import { verifyCommand } from './commands/verify.js';
 import { toolVersion } from './tool-version.js';
 
 /** The `lbs` command line. */
@@ -14,5 +15,6 @@ export function createProgram(): Command {
     .addCommand(evalCommand())
     .addCommand(runCommand())
     .addCommand(inspectCommand())
+    .addCommand(verifyCommand())
     .showHelpAfterError('(lbs --help lists the commands, lbs COMMAND --help its options)');
 }

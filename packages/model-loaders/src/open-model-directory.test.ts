@@ -13,7 +13,8 @@ import { memorySource } from './fixtures/memory-source.js';
 import { referenceModel } from './fixtures/paths.js';
 import { openFileSource } from './node/file-source.js';
 import { fileDirectory, openModel } from './node/open-model.js';
-import { type ModelDirectory, openModelDirectory } from './open-model-directory.js';
+import type { ModelDirectory } from './model-directory.js';
+import { openModelDirectory } from './open-model-directory.js';
 
 describe('the reference model', () => {
   it('opens, and gives its tensors', async () => {

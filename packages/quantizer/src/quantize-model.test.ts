@@ -55,6 +55,15 @@ describe('quantizeModel', () => {
     expect(values.every((value, i) => Math.abs(value - original[i]!) <= 2 ** -11)).toBe(true);
   });
 
+  test('copies modules of the ignore list, and says so in the config', async () => {
+    const rule = { targets: ['re:.*'], format: int4.name, solver: 'rtn' };
+    const ignore = ['re:.*q_proj', 'model.embed_tokens'];
+    const { tensors, config, matrices } = await quantizeModel(model(), { name: 'x', rules: [rule], ignore });
+    expect(matrices).toBe(1);
+    expect(tensors.filter(({ dtype }) => dtype === 'F32').map(({ name }) => name)).toEqual(names.slice(0, 2));
+    expect(config.ignore).toEqual(ignore);
+  });
+
   test('reports each finished tensor with its error', async () => {
     const seen: unknown[] = [];
     await quantizeModel(model(), presets.get('lbs-4'), { onProgress: (progress) => seen.push(progress) });
@@ -114,6 +123,10 @@ describe('recipes', () => {
     [{ name: 'x', rules: [{ targets: ['a'], format: 'int8-g64', solver: 'rtn', salience: 1 }] }, /salience/],
     [
       { name: 'x', rules: [{ targets: ['re:('], format: 'int8-g64', solver: 'rtn' }] },
+      /not a regular expression/,
+    ],
+    [
+      { name: 'x', rules: [{ targets: ['a'], format: 'int8-g64', solver: 'rtn' }], ignore: ['re:('] },
       /not a regular expression/,
     ],
     ['lbs-4', /recipe/],

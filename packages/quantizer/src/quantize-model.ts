@@ -1,8 +1,8 @@
 import {
-  compileModulePattern,
   createFormatRegistry,
   createRegistry,
   dequantize,
+  matchesAny,
   NonFiniteWeightError,
   type NumberFormat,
   type QuantizationConfig,
@@ -78,9 +78,10 @@ export async function quantizeModel(
   { parts = standardParts, signal, onProgress }: QuantizeModelOptions = {},
 ): Promise<QuantizedModel> {
   const rules = recipe.rules.map((rule) => new ResolvedRule(rule, parts));
+  const isIgnored = matchesAny(recipe.ignore ?? []);
   const ruleOf = (tensor: string) => {
     const module = moduleOf(tensor);
-    return module === undefined ? undefined : rules.find((rule) => rule.matches(module));
+    return module === undefined || isIgnored(module) ? undefined : rules.find((rule) => rule.matches(module));
   };
   const targets = source.tensorNames.filter(ruleOf);
   if (targets.length === 0) {
@@ -114,6 +115,7 @@ export async function quantizeModel(
     tensors,
     config: {
       groups: rules.map(({ rule, format }) => ({ targets: rule.targets, format })),
+      ignore: recipe.ignore ?? [],
       provenance: { recipe },
     },
     matrices: targets.length,
@@ -127,7 +129,7 @@ class ResolvedRule {
   readonly format: NumberFormat;
   readonly solver: Solver;
   readonly score: SaliencyScore | undefined;
-  private readonly targets: readonly ((module: string) => boolean)[];
+  readonly matches: (module: string) => boolean;
 
   constructor(
     readonly rule: RecipeRule,
@@ -136,11 +138,7 @@ class ResolvedRule {
     this.format = parts.formats.get(rule.format);
     this.solver = parts.solvers.get(rule.solver);
     this.score = rule.salient && parts.scores.get(rule.salient.score);
-    this.targets = rule.targets.map(compileModulePattern);
-  }
-
-  matches(module: string): boolean {
-    return this.targets.some((isMatch) => isMatch(module));
+    this.matches = matchesAny(rule.targets);
   }
 }
 

@@ -22,6 +22,8 @@ const recipeSchema = v.strictObject({
   name: v.string(),
   /** The first rule with a target that matches a module says how it is quantized; others are copied. */
   rules: v.pipe(v.array(ruleSchema), v.minLength(1)),
+  /** Modules, named as targets are, that are copied although a target matches. */
+  ignore: v.optional(v.array(v.string())),
 });
 
 /** How one kind of module is quantized. */
@@ -37,6 +39,8 @@ export function parseRecipe(value: unknown): Recipe {
     const [issue] = result.issues;
     throw new InvalidArgumentError(`recipe: ${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
   }
-  for (const rule of result.output.rules) rule.targets.forEach(compileModulePattern);
+  const { rules, ignore = [] } = result.output;
+  for (const { targets } of rules) targets.forEach(compileModulePattern);
+  ignore.forEach(compileModulePattern);
   return result.output;
 }

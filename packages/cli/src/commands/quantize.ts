@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises';
-import { InvalidArgumentError, serializeQuantizationConfig } from '@lbs/format';
-import { openModel, writeModelDirectory } from '@lbs/model-loaders/node';
+import { basename } from 'node:path';
+import { InvalidArgumentError, type Provenance, serializeQuantizationConfig } from '@lbs/format';
+import type { ModelSource } from '@lbs/model-loaders';
+import { hashSource, openModel, writeModelDirectory } from '@lbs/model-loaders/node';
 import { presets, quantizeModel } from '@lbs/quantizer';
 import { Command, Option } from 'commander';
-import { positiveInteger, withInterrupt } from '../options.js';
+import { byteSize, positiveInteger, withInterrupt } from '../options.js';
 import { formatBytes, printResult } from '../print-result.js';
 import { ProgressLine } from '../progress-line.js';
 import { toolVersion } from '../tool-version.js';
@@ -13,6 +15,7 @@ interface QuantizeOptions {
   readonly output: string;
   readonly calibration?: string;
   readonly threads?: number;
+  readonly maxShardSize: number;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -25,6 +28,7 @@ export function quantizeCommand(): Command {
     .requiredOption('-o, --output <directory>', 'where to write the quantized model')
     .option('--calibration <file>', 'text for presets that measure activations; those of this release do not')
     .option('--threads <count>', 'most threads to use; this release uses one', positiveInteger)
+    .option('--max-shard-size <size>', 'largest weight file, such as 500MB', byteSize, 5e9)
     .option('--force', 'replace the output directory')
     .option('--json', 'print one JSON object')
     .action((model: string, options: QuantizeOptions) =>
@@ -58,7 +62,14 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
         ),
     });
     progress.end();
-    const provenance = { ...model.config.provenance, tool: `lbs ${toolVersion}`, source: source.name };
+    const provenance: Provenance = {
+      tool: 'lbs',
+      tool_version: toolVersion,
+      recipe,
+      seed: null,
+      calibration_sha256: null,
+      source: { name: source.name, sha256: await hashWeightFiles(source, signal) },
+    };
     const config = {
       ...source.configJson,
       quantization_config: serializeQuantizationConfig({ ...model.config, provenance }),
@@ -66,7 +77,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     const bytes = await writeModelDirectory(
       options.output,
       { config, tensors: model.tensors, tokenizerFiles: source.tokenizerFiles },
-      { signal, replace: options.force ?? false },
+      { signal, replace: options.force ?? false, maxShardBytes: options.maxShardSize },
     );
     const result = {
       bitsPerWeight: model.bitsPerWeight,
@@ -89,6 +100,12 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
   } finally {
     await source.close();
   }
+}
+
+async function hashWeightFiles(model: ModelSource, signal: AbortSignal): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const file of model.weightFiles) hashes[basename(file.name)] = await hashSource(file, { signal });
+  return hashes;
 }
 
 async function exists(path: string): Promise<boolean> {
