@@ -35,7 +35,7 @@ export function singles<B>(unit: usize): v128 {
 
 /** Moves bit `from` of every byte to bit `to`. Whole 16-bit lanes are shifted: a mask must drop what crosses. */
 @inline
-function moveBit(bytes: v128, from: i32, to: i32): v128 {
+export function moveBit(bytes: v128, from: i32, to: i32): v128 {
   if (from > to) return i16x8.shr_u(bytes, from - to);
   if (from < to) return i16x8.shl(bytes, to - from);
   return bytes;

@@ -2,6 +2,7 @@ export { attend, rotate } from './attention';
 export { multiplyDense } from './dense';
 export { add, argmax, rmsNorm, swiGlu } from './elementwise';
 export { exponentials } from './exponential';
+export { packRows, packSharedRows, unpackRows, unpackSharedRows } from './pack';
 export { dequantizeRow, multiplyPanels } from './panel';
 export { quantizeActivations } from './quantize-activations';
 export { addSalientColumns, addSalientRows, transposeTokens } from './salient';

@@ -1,4 +1,10 @@
 export type { Pointer } from './arena.js';
-export { type AttentionShape, createKernels, type Kernels, type KernelsOptions } from './kernels.js';
+export {
+  type AttentionShape,
+  type CodeRows,
+  createKernels,
+  type Kernels,
+  type KernelsOptions,
+} from './kernels.js';
 export type { Matrix } from './matrix.js';
 export { MemoryLimitError } from './memory-limit-error.js';

@@ -19,6 +19,15 @@ export interface AttentionShape {
   readonly start: number;
 }
 
+/** Rows of codes. */
+export interface CodeRows {
+  readonly rows: number;
+  /** Codes of a row: its weights, or its sharing blocks. */
+  readonly columns: number;
+  /** Bits of a code: 1 to 8 of a private one, 1 to 4 of a shared one. */
+  readonly bits: number;
+}
+
 export interface KernelsOptions {
   /** Size of the memory at the start; it grows on demand. Default 1 MiB. */
   readonly initialBytes?: number;
@@ -184,6 +193,37 @@ export class Kernels {
     return this.#wasm.argmax(values, length) >>> 0;
   }
 
+  /**
+   * Packs private codes, bytes [rows, columns], into bit planes [rows, 8 * bits * ceil(columns / 64)] (SPEC 4), as `packCodes` of
+   * @lbs/format does with each row. Bits of a byte above the code are dropped.
+   */
+  packRows(codes: Pointer, packed: Pointer, { rows, columns, bits }: CodeRows): void {
+    assertBits(bits, 8);
+    this.#arena.withScratch(() => {
+      this.#wasm.packRows(codes, rows, columns, bits, packed, this.#arena.allocate(64));
+    });
+  }
+
+  /** Reverses `packRows`. */
+  unpackRows(packed: Pointer, codes: Pointer, { rows, columns, bits }: CodeRows): void {
+    assertBits(bits, 8);
+    this.#arena.withScratch(() => {
+      this.#wasm.unpackRows(packed, rows, columns, bits, codes, this.#arena.allocate(64));
+    });
+  }
+
+  /** Packs shared codes, bytes [rows, columns], into [rows, ceil(columns * bits / 8)] (SPEC 5), as `packSharedCodes` of @lbs/format. */
+  packSharedRows(codes: Pointer, packed: Pointer, { rows, columns, bits }: CodeRows): void {
+    assertBits(bits, 4);
+    this.#wasm.packSharedRows(codes, rows, columns, bits, packed);
+  }
+
+  /** Reverses `packSharedRows`. */
+  unpackSharedRows(packed: Pointer, codes: Pointer, { rows, columns, bits }: CodeRows): void {
+    assertBits(bits, 4);
+    this.#wasm.unpackSharedRows(packed, rows, columns, bits, codes);
+  }
+
   /** A load that fails leaves nothing behind. */
   #register(load: () => [Matrix, MatrixOperations]): Matrix {
     const mark = this.mark();
@@ -202,6 +242,11 @@ export class Kernels {
     if (!operations) throw new InvalidArgumentError('the matrix was not loaded into these kernels');
     return operations;
   }
+}
+
+function assertBits(bits: number, most: number): void {
+  if (Number.isInteger(bits) && bits >= 1 && bits <= most) return;
+  throw new InvalidArgumentError(`bits must be a whole number from 1 to ${most}, not ${bits}`);
 }
 
 /** Compiles the module (once) and gives it a memory of its own. */

@@ -45,6 +45,8 @@ export interface WasmExports {
     panelScales: number,
   ): void;
   multiplyVector(header: number, x: number, xScales: number, corrections: number, output: number): void;
+  packRows(codes: number, rows: number, columns: number, bits: number, packed: number, scratch: number): void;
+  packSharedRows(codes: number, rows: number, blocks: number, bits: number, packed: number): void;
   prepareVector(codes: number, units: number, offset: number, corrections: number): void;
   quantizeActivations(
     input: number,
@@ -81,6 +83,15 @@ export interface WasmExports {
     paddedTokens: number,
     target: number,
   ): void;
+  unpackRows(
+    packed: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    codes: number,
+    scratch: number,
+  ): void;
+  unpackSharedRows(packed: number, rows: number, blocks: number, bits: number, codes: number): void;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;

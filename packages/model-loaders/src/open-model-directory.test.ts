@@ -11,9 +11,9 @@ import {
 import { describe, expect, it } from 'vitest';
 import { memorySource } from './fixtures/memory-source.js';
 import { referenceModel } from './fixtures/paths.js';
+import type { ModelDirectory } from './model-directory.js';
 import { openFileSource } from './node/file-source.js';
 import { fileDirectory, openModel } from './node/open-model.js';
-import type { ModelDirectory } from './model-directory.js';
 import { openModelDirectory } from './open-model-directory.js';
 
 describe('the reference model', () => {
