@@ -1,4 +1,5 @@
 import { MalformedFileError, UnsupportedError } from './errors.js';
+import { describeJson } from './safetensors-json.js';
 
 /** Version of the storage that this package writes (SPEC 9). */
 export const formatVersion = '0.1';
@@ -10,7 +11,7 @@ export const formatVersion = '0.1';
 export function assertReadableVersion(version: unknown, file?: string): void {
   const parts = typeof version === 'string' && /^(\d{1,9})\.(\d{1,9})$/.exec(version);
   if (!parts) {
-    throw new MalformedFileError(`format_version ${JSON.stringify(version)} is not "major.minor"`, { file });
+    throw new MalformedFileError(`format_version ${describeJson(version)} is not "major.minor"`, { file });
   }
   const [ownMajor, ownMinor] = formatVersion.split('.').map(Number) as [number, number];
   const [major, minor] = [Number(parts[1]), Number(parts[2])];
