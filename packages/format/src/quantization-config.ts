@@ -1,7 +1,7 @@
 import { InvalidArgumentError, MalformedFileError, UnsupportedError } from './errors.js';
 import { compileModulePattern } from './module-pattern.js';
 import { defineNumberFormat, type NumberFormat } from './number-format.js';
-import type { ScaleEncoding } from './scale-encoding.js';
+import type { ScaleEncodingName } from './scale-encoding.js';
 
 /** Version of the storage that this package writes; a reader accepts the same major version (SPEC 9). */
 export const formatVersion = '0.1';
@@ -31,6 +31,7 @@ export function serializeQuantizationConfig(config: QuantizationConfig): Record<
         shared_bits: format.sharedBits,
         sharing_block: format.sharingBlock,
         group_size: format.groupSize,
+        zero_point: format.zeroPoint,
         scale_encoding: format.scaleEncoding,
         level_table: format.levelTable,
       },
@@ -95,6 +96,10 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       file,
     });
   }
+  const zeroPoint = weights['zero_point'] ?? false;
+  if (typeof zeroPoint !== 'boolean') {
+    throw new MalformedFileError(`${at}.weights.zero_point is not a boolean`, { file });
+  }
   try {
     targets.forEach(compileModulePattern);
     const format = defineNumberFormat({
@@ -103,7 +108,8 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       sharedBits: Number(weights['shared_bits']),
       sharingBlock: Number(weights['sharing_block']),
       groupSize: Number(weights['group_size']),
-      scaleEncoding: weights['scale_encoding'] as ScaleEncoding,
+      scaleEncoding: weights['scale_encoding'] as ScaleEncodingName,
+      zeroPoint,
       levelTable: { name: String(table['name']), levels, centre: Number(table['centre']) },
     });
     return { targets, format };
