@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compileModulePattern } from './module-pattern.js';
-import { int8, lbs4 } from './number-formats.js';
+import { int8, lbs4, numberFormats } from './number-formats.js';
 import {
   formatOfModule,
   parseQuantizationConfig,
@@ -24,6 +24,11 @@ interface EditableGroup {
 describe('quantization_config', () => {
   test('survives the way through JSON, formats and all', () => {
     expect(parseQuantizationConfig(json())).toEqual(config);
+  });
+
+  test.each(numberFormats)('$name survives the way through JSON', (format) => {
+    const one = { groups: [{ targets: ['m'], format }], provenance: {} };
+    expect(parseQuantizationConfig(JSON.parse(JSON.stringify(serializeQuantizationConfig(one))))).toEqual(one);
   });
 
   test('the first group with a matching target gives the format', () => {
@@ -53,6 +58,8 @@ describe('quantization_config', () => {
     ],
     [(group: EditableGroup) => (group.weights!['private_bits'] = 12), /private bits/],
     [(group: EditableGroup) => (group.weights!['scale_encoding'] = 'float7'), /unknown scale encoding/],
+    [(group: EditableGroup) => (group.weights!['zero_point'] = 1), /zero_point is not a boolean/],
+    [(group: EditableGroup) => (group.weights!['zero_point'] = true), /centre must be 0/],
     [(group: EditableGroup) => delete group.weights, /weights is not an object/],
   ])('a group that breaks a rule is refused', (breakRule, message) => {
     const broken = json();

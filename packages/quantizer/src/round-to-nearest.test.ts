@@ -10,10 +10,13 @@ import {
   linearLevelTable,
   type NumberFormat,
   numberFormats,
+  readScaleCode,
+  scaleEncodingOf,
 } from '@lbs/format';
 import { selectTopK } from '@lbs/topk-saliency';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { GroupSearch } from './group-search.js';
 import { roundToNearest } from './round-to-nearest.js';
 import { createRowEncoder } from './row-encoder.js';
 
@@ -123,13 +126,21 @@ describe('round to nearest', () => {
           const weights = Float32Array.from(values);
           const encoder = createRowEncoder(format);
           const everything = new Float32Array(weights.length).fill(1);
+          const matrix = quantized(weights, weights.length, format);
+          const encoding = scaleEncodingOf(format);
+          const { base } = encoding;
+          const baseValue = base
+            ? base.encoding.decode(readScaleCode(matrix.scaleBases, base.encoding.bytes, 0), 1)
+            : 1;
           let simple = 0;
           for (let start = 0; start < weights.length; start += format.groupSize) {
             const end = Math.min(start + format.groupSize, weights.length);
             const group = { weights, importance: everything, start, end };
-            simple += encoder.error(group, encoder.reachingScale(group));
+            const search = new GroupSearch(format, encoder, group);
+            const scale = encoding.decode(encoding.nearest(search.reaching, baseValue), baseValue);
+            simple += encoder.error(group, scale, undefined, search.zeroPoint);
           }
-          const found = squaredError(weights, dequantize(quantized(weights, weights.length, format)));
+          const found = squaredError(weights, dequantize(matrix));
           // What storing the scale may cost: half a step of binary16 (of its subnormals too) or of the log8 grid.
           const energy = weights.reduce((sum, weight) => sum + weight * weight, 0);
           const subnormal = Math.sqrt(weights.length) * 128 * 2 ** -25;
