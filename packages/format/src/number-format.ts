@@ -70,7 +70,7 @@ function* brokenRules(format: NumberFormat): Generator<[boolean, string]> {
   yield [levels.some((level) => !isWithin(level, 0, 255)), 'levels must be whole numbers from 0 to 255'];
   yield [levels.some((level, i) => i > 0 && level < levels[i - 1]!), 'levels must not descend'];
   yield [
-    !Number.isInteger(2 * centre) || !(centre >= 0 && centre <= 255),
+    !Number.isFinite(centre) || !Number.isInteger(2 * centre) || !(centre >= 0 && centre <= 255),
     `centre ${centre} must be a multiple of 0.5`,
   ];
   yield [format.zeroPoint && centre !== 0, `with zero-points the centre must be 0, not ${centre}`];

@@ -28,7 +28,9 @@ describe('quantization_config', () => {
 
   test.each(numberFormats)('$name survives the way through JSON', (format) => {
     const one = { groups: [{ targets: ['m'], format }], provenance: {} };
-    expect(parseQuantizationConfig(JSON.parse(JSON.stringify(serializeQuantizationConfig(one))))).toEqual(one);
+    expect(parseQuantizationConfig(JSON.parse(JSON.stringify(serializeQuantizationConfig(one))))).toEqual(
+      one,
+    );
   });
 
   test('the first group with a matching target gives the format', () => {
@@ -58,6 +60,12 @@ describe('quantization_config', () => {
     ],
     [(group: EditableGroup) => (group.weights!['private_bits'] = 12), /private bits/],
     [(group: EditableGroup) => (group.weights!['scale_encoding'] = 'float7'), /unknown scale encoding/],
+    [(group: EditableGroup) => (group.weights!['private_bits'] = '8'), /private bits/],
+    [(group: EditableGroup) => delete group.weights!['shared_bits'], /shared bits/],
+    [
+      (group: EditableGroup) => Object.assign(group.weights!.level_table, { centre: '127.5' }),
+      /centre 127.5 must be/,
+    ],
     [(group: EditableGroup) => (group.weights!['zero_point'] = 1), /zero_point is not a boolean/],
     [(group: EditableGroup) => (group.weights!['zero_point'] = true), /centre must be 0/],
     [(group: EditableGroup) => delete group.weights, /weights is not an object/],

@@ -102,15 +102,16 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
   }
   try {
     targets.forEach(compileModulePattern);
+    // Every number is checked by the declaration's rules, which also refuse what is no number.
     const format = defineNumberFormat({
       name: String(weights['name']),
-      privateBits: Number(weights['private_bits']),
-      sharedBits: Number(weights['shared_bits']),
-      sharingBlock: Number(weights['sharing_block']),
-      groupSize: Number(weights['group_size']),
+      privateBits: weights['private_bits'] as number,
+      sharedBits: weights['shared_bits'] as number,
+      sharingBlock: weights['sharing_block'] as number,
+      groupSize: weights['group_size'] as number,
       scaleEncoding: weights['scale_encoding'] as ScaleEncodingName,
       zeroPoint,
-      levelTable: { name: String(table['name']), levels, centre: Number(table['centre']) },
+      levelTable: { name: String(table['name']), levels, centre: table['centre'] as number },
     });
     return { targets, format };
   } catch (cause) {

@@ -158,9 +158,14 @@ describe('stored matrices', () => {
     const weights = dequantize(matrix);
     expect([weights[0], weights[16], weights[32], weights[48], weights[64]]).toEqual([-0.5, 0, 0.5, 1, -255]);
     const stored = storeMatrix('m', matrix);
-    expect(stored.find(({ name }) => name === 'm.weight_zero_point')).toMatchObject({ dtype: 'U8', shape: [1, 2] });
+    expect(stored.find(({ name }) => name === 'm.weight_zero_point')).toMatchObject({
+      dtype: 'U8',
+      shape: [1, 2],
+    });
     const without = stored.filter(({ name }) => name !== 'm.weight_zero_point');
-    await expect(loadMatrix('m', format, reader(without))).rejects.toThrow(/weight_zero_point": the tensor is missing/);
+    await expect(loadMatrix('m', format, reader(without))).rejects.toThrow(
+      /weight_zero_point": the tensor is missing/,
+    );
   });
 
   test.each([

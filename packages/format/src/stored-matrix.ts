@@ -1,6 +1,6 @@
+import { decodeScales } from './dequantize.js';
 import { MalformedFileError, TensorMismatchError } from './errors.js';
 import { float16FromNumber, numberFromFloat16 } from './float16.js';
-import { decodeScales } from './dequantize.js';
 import { type NumberFormat, rowLayout, scaleBaseCount } from './number-format.js';
 import type { QuantizedMatrix, SalientWeights } from './quantized-matrix.js';
 import type { SafetensorsDtype } from './safetensors-dtype.js';

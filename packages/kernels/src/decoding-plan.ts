@@ -61,8 +61,7 @@ export function planDecoding(format: NumberFormat): DecodingPlan {
     };
   }
   if (isLinear && hasBlocks) return { ...plan, decoder: 'linearBlocks' };
-  if (isLinear && hasPattern)
-    return { ...plan, decoder: 'linearPattern', patterns: sharedBitPatterns(s, g) };
+  if (isLinear && hasPattern) return { ...plan, decoder: 'linearPattern', patterns: sharedBitPatterns(s, g) };
   return { ...plan, decoder: 'lookup' };
 }
 

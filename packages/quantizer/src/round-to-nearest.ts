@@ -53,8 +53,7 @@ function solveByRounding({ weights, rows, columns, format, salient }: SolverInpu
     packCodes(row.codes, format.privateBits, matrix.packed, r * layout.packedBytes);
     packSharedCodes(row.sharedCodes, format.sharedBits, matrix.shared, r * layout.sharedBytes);
     const dense = (column: number) => {
-      const shared =
-        format.sharedBits === 0 ? 0 : row.sharedCodes[Math.floor(column / format.sharingBlock)]!;
+      const shared = format.sharedBits === 0 ? 0 : row.sharedCodes[Math.floor(column / format.sharingBlock)]!;
       const code = row.codes[column]! * 2 ** format.sharedBits + shared;
       const i = groupOf(column);
       return values[i]! * (levels[code]! - centre - (zeroPoints[i] ?? 0));
