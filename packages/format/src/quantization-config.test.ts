@@ -60,8 +60,9 @@ describe('quantization_config', () => {
     ],
     [(group: EditableGroup) => (group.weights!['private_bits'] = 12), /private bits/],
     [(group: EditableGroup) => (group.weights!['scale_encoding'] = 'float7'), /unknown scale encoding/],
-    [(group: EditableGroup) => (group.weights!['private_bits'] = '8'), /private bits/],
-    [(group: EditableGroup) => delete group.weights!['shared_bits'], /shared bits/],
+    [(group: EditableGroup) => (group.weights!['private_bits'] = '8'), /private_bits is not a number/],
+    [(group: EditableGroup) => delete group.weights!['scale_encoding'], /unknown scale encoding/],
+    [(group: EditableGroup) => delete group.weights!['shared_bits'], /shared_bits is not a number/],
     [
       (group: EditableGroup) => Object.assign(group.weights!.level_table, { centre: '127.5' }),
       /centre 127.5 must be/,

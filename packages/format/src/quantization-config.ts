@@ -96,20 +96,24 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       file,
     });
   }
+  const number = (field: string) => {
+    const value = weights[field];
+    if (typeof value === 'number') return value;
+    throw new MalformedFileError(`${at}.weights.${field} is not a number`, { file });
+  };
   const zeroPoint = weights['zero_point'] ?? false;
   if (typeof zeroPoint !== 'boolean') {
     throw new MalformedFileError(`${at}.weights.zero_point is not a boolean`, { file });
   }
   try {
     targets.forEach(compileModulePattern);
-    // Every number is checked by the declaration's rules, which also refuse what is no number.
     const format = defineNumberFormat({
       name: String(weights['name']),
-      privateBits: weights['private_bits'] as number,
-      sharedBits: weights['shared_bits'] as number,
-      sharingBlock: weights['sharing_block'] as number,
-      groupSize: weights['group_size'] as number,
-      scaleEncoding: weights['scale_encoding'] as ScaleEncodingName,
+      privateBits: number('private_bits'),
+      sharedBits: number('shared_bits'),
+      sharingBlock: number('sharing_block'),
+      groupSize: number('group_size'),
+      scaleEncoding: String(weights['scale_encoding']) as ScaleEncodingName,
       zeroPoint,
       levelTable: { name: String(table['name']), levels, centre: table['centre'] as number },
     });

@@ -4,7 +4,7 @@ import { defineNumberFormat } from '../number-format.js';
 
 /**
  * NormalFloat4 of QLoRA (Dettmers et al. 2023, appendix E): 16 quantiles of the normal distribution in [-1, 1], here
- * in units of 1/127 and rounded to integers. That moves a level by at most 0.0039 of the largest weight.
+ * in units of 1/127 and rounded to integers. That moves a level by at most 0.0037 of the largest weight.
  */
 export const nf4LevelTable: LevelTable = {
   name: 'nf4',
