@@ -4,6 +4,7 @@ import { dequantize } from './dequantize.js';
 import { defineNumberFormat, denseBytes, type NumberFormat, partSizes, rowLayout } from './number-format.js';
 import { int8, lbs3, mxfp4, numberFormats, nvfp4, zeroPointFormat } from './number-formats.js';
 import type { QuantizedMatrix, SalientWeights } from './quantized-matrix.js';
+import { serializeSafetensorsHeader } from './safetensors-header.js';
 import { type ScaleEncodingName, scaleEncodings } from './scale-encoding.js';
 import { loadMatrix, type StoredTensor, storeMatrix } from './stored-matrix.js';
 
@@ -68,6 +69,9 @@ describe('stored matrices', () => {
             expect(stored.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBe(
               denseBytes(format, rows, columns),
             );
+            const { bytes, fileSize } = serializeSafetensorsHeader(tensors);
+            const shapeBytes = 8;
+            expect(fileSize - bytes.length - shapeBytes).toBe(denseBytes(format, rows, columns));
           },
         ),
         { numRuns: 20 },

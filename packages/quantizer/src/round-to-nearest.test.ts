@@ -166,18 +166,6 @@ describe('round to nearest', () => {
     );
   });
 
-  test('each format reaches the signal-to-noise ratio that theory promises for normal weights', () => {
-    const weights = normalWeights(256 * 256);
-    const energy = squaredError(weights, new Float32Array(weights.length));
-    const decibels = (format: NumberFormat) =>
-      10 * Math.log10(energy / squaredError(weights, dequantize(quantized(weights, 256, format))));
-    expect(decibels(int8)).toBeGreaterThan(44);
-    expect(decibels(int4)).toBeGreaterThan(20.2);
-    expect(decibels(int3)).toBeGreaterThan(14.4);
-    expect(decibels(lbs4)).toBeGreaterThan(decibels(int4) + 2);
-    expect(decibels(lbs3)).toBeGreaterThan(decibels(int3) + 1.8);
-  });
-
   test('sharing one bit of INT5 by a block of weights lies between INT4 and INT5', () => {
     const weights = normalWeights(64 * 256);
     const errorOf = (options: { privateBits: number; sharedBits?: number; sharingBlock?: number }) => {
