@@ -24,7 +24,8 @@ describe('SPEC.md', () => {
       Number(bitsPerWeight(format, 4096, 4096).toFixed(7)),
       denseBytes(format, 4096, 4096).toLocaleString('en-US'),
     ];
-    expect(specification).toContain(`| ${cells.join(' | ')} |`);
+    const row = specification.split('\n').find((line) => line.startsWith(`| \`${name}\` |`));
+    expect(row).toBe(`| ${cells.join(' | ')} |`);
   });
 
   const isByRule = /^(linear|integer|unsigned)-/;
@@ -32,8 +33,8 @@ describe('SPEC.md', () => {
   test.each([...tables].filter(({ name }) => !isByRule.test(name)))(
     'appendix A has the table $name',
     ({ name, centre, levels }) => {
-      const [, listed] = specification.split(`\`${name}\`, centre ${centre}:\n\n`);
-      expect(listed!.split('\n\n')[0]!.split(',').map(Number)).toEqual(levels);
+      const [, listed = ''] = specification.split(`\`${name}\`, centre ${centre}:\n\n`);
+      expect(listed.split('\n\n')[0]!.split(',').map(Number)).toEqual(levels);
     },
   );
 
