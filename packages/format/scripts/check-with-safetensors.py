@@ -1,4 +1,4 @@
-"""Opens a quantized model with the safetensors library and checks what SPEC.md 11 promises.
+"""Opens a quantized model with the safetensors library and checks what SPEC.md 12 promises.
 
     lbs quantize datasets/tiny-lm --preset lbs-4 --max-shard-size 60kB -o /tmp/tiny
     python packages/format/scripts/check-with-safetensors.py /tmp/tiny

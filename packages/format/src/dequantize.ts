@@ -1,29 +1,30 @@
 import { unpackCodes, unpackSharedCodes } from './bit-planes.js';
-import { numberFromFloat16 } from './float16.js';
 import { doubledLevels } from './level-table.js';
 import { rowLayout } from './number-format.js';
 import type { QuantizedMatrix } from './quantized-matrix.js';
-import { decodeLog8 } from './scale-encoding.js';
+import { readScaleCode, scaleEncodingOf } from './scale-encoding.js';
 
 /** [rows, groups] group scales of a matrix as float32. */
 export function decodeScales(matrix: QuantizedMatrix): Float32Array {
   const { groups } = rowLayout(matrix.format, matrix.columns);
-  const { scales, scaleBases } = matrix;
-  const readFloat16 = (bytes: Uint8Array, i: number) =>
-    numberFromFloat16(bytes[2 * i]! | (bytes[2 * i + 1]! << 8));
+  const encoding = scaleEncodingOf(matrix.format);
+  const { bytes, base } = encoding;
   const decoded = new Float32Array(matrix.rows * groups);
-  for (let i = 0; i < decoded.length; i++) {
-    decoded[i] =
-      matrix.format.scaleEncoding === 'log8'
-        ? decodeLog8(readFloat16(scaleBases, Math.floor(i / groups)), scales[i]!)
-        : readFloat16(scales, i);
+  for (let row = 0; row < matrix.rows; row++) {
+    const baseCode = base
+      ? readScaleCode(matrix.scaleBases, base.encoding.bytes, base.span === 'row' ? row : 0)
+      : 0;
+    const baseValue = base ? base.encoding.decode(baseCode, 1) : 1;
+    for (let i = row * groups; i < (row + 1) * groups; i++) {
+      decoded[i] = encoding.decode(readScaleCode(matrix.scales, bytes, i), baseValue);
+    }
   }
   return decoded;
 }
 
 /**
- * The weights [rows, columns] that a quantized matrix stands for, as float32: `scale * (level - centre)`, plus
- * `sigma * residual` for a salient weight. The plain reference that kernels are held against.
+ * The weights [rows, columns] that a quantized matrix stands for, as float32: `scale * (level - centre - zeroPoint)`,
+ * plus `sigma * residual` for a salient weight. The plain reference that kernels are held against.
  */
 export function dequantize(matrix: QuantizedMatrix): Float32Array {
   const { format, rows, columns } = matrix;
@@ -39,8 +40,9 @@ export function dequantize(matrix: QuantizedMatrix): Float32Array {
     for (let i = 0; i < columns; i++) {
       const shared = format.sharedBits === 0 ? 0 : sharedCodes[Math.floor(i / format.sharingBlock)]!;
       const code = (codes[i]! << format.sharedBits) | shared;
-      const scale = scales[r * row.groups + Math.floor(i / format.groupSize)]!;
-      weights[r * columns + i] = 0.5 * scale * levels[code]!;
+      const group = r * row.groups + Math.floor(i / format.groupSize);
+      const zeroPoint = matrix.zeroPoints?.[group] ?? 0;
+      weights[r * columns + i] = 0.5 * scales[group]! * (levels[code]! - 2 * zeroPoint);
     }
   }
   addSalientWeights(matrix, weights);

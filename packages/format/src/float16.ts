@@ -65,3 +65,9 @@ export function float16FromFloat32(
   for (let i = 0; i < source.length; i++) target[i] = float16FromNumber(source[i]!);
   return target;
 }
+
+/** The smallest binary16 that is not below `value`, as bits; the largest finite one where there is none. */
+export function float16NotBelow(value: number): number {
+  const bits = Math.min(float16FromNumber(value), 0x7bff);
+  return numberFromFloat16(bits) < value && bits < 0x7bff ? bits + 1 : bits;
+}

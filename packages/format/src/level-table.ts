@@ -1,6 +1,6 @@
 /**
- * A level table: 2^N integers in ascending order and the centre that is taken from each.
- * A weight is `scale * (levels[code] - centre)`.
+ * A level table: 2^N integers that do not descend, and the centre that is taken from each.
+ * A weight is `scale * (levels[code] - centre)`. Levels may repeat where a format has fewer than 2^N values.
  */
 export interface LevelTable {
   readonly name: string;
@@ -25,6 +25,11 @@ export function linearLevelTable(bits: number): LevelTable {
  */
 export function integerLevelTable(bits: number): LevelTable {
   return { name: `integer-${bits}`, levels: linearLevelTable(bits).levels, centre: 2 ** (bits - 1) };
+}
+
+/** Evenly spaced levels `levels[q] = q` for formats with zero-points: the centre is 0. */
+export function unsignedLevelTable(bits: number): LevelTable {
+  return { name: `unsigned-${bits}`, levels: linearLevelTable(bits).levels, centre: 0 };
 }
 
 /**

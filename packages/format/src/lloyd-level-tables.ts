@@ -1,8 +1,24 @@
+// Trained by packages/quantizer/scripts/train-level-tables.mjs.
+
 import type { LevelTable } from './level-table.js';
 
+/** Lloyd-Max levels for normally distributed weights with a scale for 64, no bits shared, 3 bits. */
+export const lloydLevelTable3: LevelTable = {
+  name: 'lloyd-3',
+  levels: [0, 25, 42, 57, 70, 85, 102, 127],
+  centre: 63.5,
+};
+
+/** The same for 4 bits. */
+export const lloydLevelTable4: LevelTable = {
+  name: 'lloyd-4',
+  levels: [0, 15, 26, 34, 42, 48, 55, 61, 66, 72, 79, 85, 93, 101, 112, 127],
+  centre: 63.5,
+};
+
 /**
- * Lloyd-Max levels for normally distributed weights, where two shared bits choose one of four interleaved
- * codebooks for 16 weights. Trained by packages/quantizer/scripts/train-level-tables.mjs.
+ * The same for 3 private bits, where two shared bits choose one of four interleaved
+ * codebooks for 16 weights.
  */
 export const lloydLevelTable5: LevelTable = {
   name: 'lloyd-5',
@@ -13,7 +29,7 @@ export const lloydLevelTable5: LevelTable = {
   centre: 63.5,
 };
 
-/** The same for 4 private and 2 shared bits. */
+/** The same for 4 private bits. */
 export const lloydLevelTable6: LevelTable = {
   name: 'lloyd-6',
   levels: [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { doubledLevels, integerLevelTable, linearLevelTable } from './level-table.js';
-import { defineNumberFormat, denseBytes, rowLayout } from './number-format.js';
-import { createFormatRegistry, int4, lbs3, lbs4, numberFormats } from './number-formats.js';
+import { bitsPerWeight, defineNumberFormat, denseBytes, rowLayout } from './number-format.js';
+import { createFormatRegistry, int4, lbs3, lbs4, lbsFormat, numberFormats } from './number-formats.js';
 
 describe('number formats', () => {
   test('rates follow from the declaration', () => {
@@ -21,6 +21,7 @@ describe('number formats', () => {
       groups: 2,
       scaleBytes: 2,
       scaleBaseBytes: 2,
+      zeroPointBytes: 0,
     });
   });
 
@@ -33,6 +34,26 @@ describe('number formats', () => {
     for (const { levelTable } of numberFormats) {
       const parities = new Set([...doubledLevels(levelTable)].map((level) => Math.abs(level % 2)));
       expect(parities.size).toBe(1);
+    }
+  });
+
+  test('the named formats have systematic names', () => {
+    for (const { name, groupSize } of numberFormats) expect(name).toMatch(new RegExp(`-g${groupSize}\\b`));
+  });
+
+  test('LBS formats follow from their numbers: b = 1..6, s = 1..3, g = 4..32', () => {
+    for (const privateBits of [1, 2, 3, 4, 5, 6]) {
+      for (const sharedBits of [1, 2, 3].filter((s) => privateBits + s <= 8)) {
+        for (const sharingBlock of [4, 8, 16, 32]) {
+          const format = lbsFormat({ privateBits, sharedBits, sharingBlock });
+          expect(format.name).toBe(
+            `lbs-b${privateBits}-s${sharedBits}x${sharingBlock}-g64-linear-${privateBits + sharedBits}`,
+          );
+          expect(bitsPerWeight(format, 8, 1024)).toBe(
+            privateBits + sharedBits / sharingBlock + 8 / 64 + 16 / 1024,
+          );
+        }
+      }
     }
   });
 
@@ -49,11 +70,13 @@ describe('number formats', () => {
     [{ privateBits: 4, groupSize: 40 }, /multiple of 16/],
     [{ privateBits: 3, sharedBits: 1, sharingBlock: 24, groupSize: 64 }, /must divide/],
     [{ privateBits: 2, groupSize: 64, levelTable: linearLevelTable(3) }, /needs 4 levels/],
-    [{ privateBits: 1, groupSize: 64, levelTable: { name: 'x', levels: [3, 3], centre: 3 } }, /ascend/],
+    [{ privateBits: 1, groupSize: 64, levelTable: { name: 'x', levels: [3, 2], centre: 3 } }, /not descend/],
     [
       { privateBits: 1, groupSize: 64, levelTable: { name: 'x', levels: [0, 1], centre: 0.3 } },
       /multiple of 0.5/,
     ],
+    [{ privateBits: 4, groupSize: 64, zeroPoint: true }, /centre must be 0, not 7.5/],
+    [{ privateBits: 4, groupSize: 64, scaleEncoding: 'toString' as never }, /unknown scale encoding/],
     [{ privateBits: Number.NaN, groupSize: 64, levelTable: linearLevelTable(1) }, /private bits/],
   ])('a declaration that does not fit is refused: %o', (options, message) => {
     expect(() => defineNumberFormat({ name: 'mine', ...options })).toThrow(message);

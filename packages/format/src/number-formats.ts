@@ -1,41 +1,56 @@
-import { integerLevelTable, type LevelTable, linearLevelTable } from './level-table.js';
 import { lloydLevelTable5, lloydLevelTable6 } from './lloyd-level-tables.js';
-import { defineNumberFormat, type NumberFormat } from './number-format.js';
+import type { NumberFormat } from './number-format.js';
+import { iq4nl, lloyd3, lloyd4, nf4 } from './number-formats/codebook.js';
+import { binary, ternary } from './number-formats/few-levels.js';
+import { fp4, mxfp4, nvfp4 } from './number-formats/floating-point.js';
+import { integerFormat, zeroPointFormat } from './number-formats/integer.js';
+import { lbsFormat } from './number-formats/lbs.js';
 import { createRegistry, type Registry } from './registry.js';
 
-/** Integer codes of their own for every weight, one binary16 scale for 64 of them. */
-function integerFormat(bits: number): NumberFormat {
-  return defineNumberFormat({
-    name: `int${bits}-g64`,
-    privateBits: bits,
-    groupSize: 64,
-    levelTable: integerLevelTable(bits),
-  });
-}
-
-/** Two low bits shared by 16 weights, an 8-bit scale for 64: b + 0.25 bits and 16 bits a row. */
-function sharedFormat(privateBits: number, levelTable: LevelTable): NumberFormat {
-  return defineNumberFormat({
-    name: `lbs-b${privateBits}-s2x16-g64-${levelTable.name}`,
-    privateBits,
-    sharedBits: 2,
-    sharingBlock: 16,
-    groupSize: 64,
-    levelTable,
-    scaleEncoding: 'log8',
-  });
-}
+export * from './number-formats/codebook.js';
+export * from './number-formats/few-levels.js';
+export * from './number-formats/floating-point.js';
+export * from './number-formats/integer.js';
+export * from './number-formats/lbs.js';
 
 export const int8 = integerFormat(8);
 export const int4 = integerFormat(4);
 export const int3 = integerFormat(3);
-export const lbs4 = sharedFormat(4, lloydLevelTable6);
-export const lbs3 = sharedFormat(3, lloydLevelTable5);
-export const lbs4Linear = sharedFormat(4, linearLevelTable(6));
-export const lbs3Linear = sharedFormat(3, linearLevelTable(5));
+/** Two low bits shared by 16 weights, an 8-bit scale for 64: b + 0.25 bits and 16 bits a row. */
+const sharing = { sharedBits: 2, sharingBlock: 16 };
+export const lbs4 = lbsFormat({ privateBits: 4, ...sharing, levelTable: lloydLevelTable6 });
+export const lbs3 = lbsFormat({ privateBits: 3, ...sharing, levelTable: lloydLevelTable5 });
+export const lbs4Linear = lbsFormat({ privateBits: 4, ...sharing });
+export const lbs3Linear = lbsFormat({ privateBits: 3, ...sharing });
 
-/** The number formats that come with the package. */
-export const numberFormats: readonly NumberFormat[] = [int8, int4, int3, lbs4, lbs3, lbs4Linear, lbs3Linear];
+/**
+ * The number formats that come with the package. Of the linear LBS formats those with blocks of 16 are named here;
+ * `lbsFormat` makes the others.
+ */
+export const numberFormats: readonly NumberFormat[] = [
+  int8,
+  ...[7, 6, 5].map(integerFormat),
+  int4,
+  int3,
+  integerFormat(2),
+  ...[8, 7, 6, 5, 4, 3, 2].map(zeroPointFormat),
+  ternary,
+  binary,
+  nf4,
+  iq4nl,
+  lloyd4,
+  lloyd3,
+  fp4,
+  mxfp4,
+  nvfp4,
+  lbs4,
+  lbs3,
+  lbs4Linear,
+  lbs3Linear,
+  ...[6, 5, 2, 1].map((privateBits) => lbsFormat({ privateBits, ...sharing })),
+  ...[6, 5, 4, 3, 2, 1].map((privateBits) => lbsFormat({ privateBits, sharedBits: 1, sharingBlock: 16 })),
+  ...[5, 4, 3, 2, 1].map((privateBits) => lbsFormat({ privateBits, sharedBits: 3, sharingBlock: 16 })),
+];
 
 /** A registry of the formats that come with the package and of the caller's own. */
 export function createFormatRegistry(own: readonly NumberFormat[] = []): Registry<NumberFormat> {

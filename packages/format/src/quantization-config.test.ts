@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compileModulePattern } from './module-pattern.js';
-import { int8, lbs4 } from './number-formats.js';
+import { int8, lbs4, numberFormats } from './number-formats.js';
 import {
   formatOfModule,
   parseQuantizationConfig,
@@ -25,6 +25,13 @@ interface EditableGroup {
 describe('quantization_config', () => {
   test('survives the way through JSON, formats and all', () => {
     expect(parseQuantizationConfig(json())).toEqual(config);
+  });
+
+  test.each(numberFormats)('$name survives the way through JSON', (format) => {
+    const one = { groups: [{ targets: ['m'], format }], ignore: [], provenance: {} };
+    expect(parseQuantizationConfig(JSON.parse(JSON.stringify(serializeQuantizationConfig(one))))).toEqual(
+      one,
+    );
   });
 
   test('the first group with a matching target gives the format', () => {
@@ -100,6 +107,15 @@ describe('quantization_config', () => {
     ],
     [(group: EditableGroup) => (group.weights!['private_bits'] = 12), /private bits/],
     [(group: EditableGroup) => (group.weights!['scale_encoding'] = 'float7'), /unknown scale encoding/],
+    [(group: EditableGroup) => (group.weights!['private_bits'] = '8'), /private_bits is not a number/],
+    [(group: EditableGroup) => delete group.weights!['scale_encoding'], /unknown scale encoding/],
+    [(group: EditableGroup) => delete group.weights!['shared_bits'], /shared_bits is not a number/],
+    [
+      (group: EditableGroup) => Object.assign(group.weights!.level_table, { centre: '127.5' }),
+      /centre 127.5 must be/,
+    ],
+    [(group: EditableGroup) => (group.weights!['zero_point'] = 1), /zero_point is not a boolean/],
+    [(group: EditableGroup) => (group.weights!['zero_point'] = true), /centre must be 0/],
     [(group: EditableGroup) => delete group.weights, /weights is not an object/],
   ])('a group that breaks a rule is refused', (breakRule, message) => {
     const broken = json();

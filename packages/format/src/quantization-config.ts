@@ -2,7 +2,7 @@ import { InvalidArgumentError, MalformedFileError, UnsupportedError } from './er
 import { assertReadableVersion, formatVersion } from './format-version.js';
 import { compileModulePattern, matchesAny } from './module-pattern.js';
 import { defineNumberFormat, type NumberFormat } from './number-format.js';
-import type { ScaleEncoding } from './scale-encoding.js';
+import type { ScaleEncodingName } from './scale-encoding.js';
 
 /** Modules that share a number format. `targets` are module names or `re:` patterns. */
 export interface QuantizationGroup {
@@ -32,6 +32,7 @@ export function serializeQuantizationConfig(config: QuantizationConfig): Record<
         shared_bits: format.sharedBits,
         sharing_block: format.sharingBlock,
         group_size: format.groupSize,
+        zero_point: format.zeroPoint,
         scale_encoding: format.scaleEncoding,
         level_table: format.levelTable,
       },
@@ -103,15 +104,25 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       file,
     });
   }
+  const number = (field: string) => {
+    const value = weights[field];
+    if (typeof value === 'number') return value;
+    throw new MalformedFileError(`${at}.weights.${field} is not a number`, { file });
+  };
+  const zeroPoint = weights['zero_point'] ?? false;
+  if (typeof zeroPoint !== 'boolean') {
+    throw new MalformedFileError(`${at}.weights.zero_point is not a boolean`, { file });
+  }
   const format = refuseAsMalformed(at, file, () =>
     defineNumberFormat({
       name: String(weights['name']),
-      privateBits: Number(weights['private_bits']),
-      sharedBits: Number(weights['shared_bits']),
-      sharingBlock: Number(weights['sharing_block']),
-      groupSize: Number(weights['group_size']),
-      scaleEncoding: weights['scale_encoding'] as ScaleEncoding,
-      levelTable: { name: String(table['name']), levels, centre: Number(table['centre']) },
+      privateBits: number('private_bits'),
+      sharedBits: number('shared_bits'),
+      sharingBlock: number('sharing_block'),
+      groupSize: number('group_size'),
+      scaleEncoding: String(weights['scale_encoding']) as ScaleEncodingName,
+      zeroPoint,
+      levelTable: { name: String(table['name']), levels, centre: table['centre'] as number },
     }),
   );
   return { targets, format };

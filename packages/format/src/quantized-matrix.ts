@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from './errors.js';
-import { type NumberFormat, rowLayout } from './number-format.js';
+import { type NumberFormat, partSizes } from './number-format.js';
 
 /**
  * The salient weights of a matrix in compressed-row form. Each adds `scales[row] * residual` to the value of
@@ -27,24 +27,22 @@ export interface QuantizedMatrix {
   readonly shared: Uint8Array;
   /** [rows, scaleBytes] group scales as encoded (SPEC 6). */
   readonly scales: Uint8Array;
-  /** [rows, scaleBaseBytes] row bases of the scales; empty where the encoding has none. */
+  /** Bases of the scales, [rows] or [1]; empty where the encoding has none. */
   readonly scaleBases: Uint8Array;
+  /** [rows, groups] zero-points; present where the format has them. */
+  readonly zeroPoints?: Uint8Array;
   readonly salient?: SalientWeights;
 }
 
 /** Throws InvalidArgumentError unless every part has the size that the format asks for. */
 export function assertQuantizedMatrix(matrix: QuantizedMatrix): void {
-  const row = rowLayout(matrix.format, matrix.columns);
-  const sizes = [
-    ['packed', row.packedBytes],
-    ['shared', row.sharedBytes],
-    ['scales', row.scaleBytes],
-    ['scaleBases', row.scaleBaseBytes],
-  ] as const;
-  for (const [part, bytesPerRow] of sizes) {
-    if (matrix[part].length !== matrix.rows * bytesPerRow) {
+  const { format, rows, columns } = matrix;
+  const sizes = partSizes(format, rows, columns);
+  for (const part of ['packed', 'shared', 'scales', 'scaleBases', 'zeroPoints'] as const) {
+    const bytes = matrix[part]?.length ?? 0;
+    if (bytes !== sizes[part]) {
       throw new InvalidArgumentError(
-        `"${part}" of a ${matrix.rows} x ${matrix.columns} matrix in ${matrix.format.name} has ${matrix[part].length} bytes, not ${matrix.rows * bytesPerRow}`,
+        `"${part}" of a ${rows} x ${columns} matrix in ${format.name} has ${bytes} bytes, not ${sizes[part]}`,
       );
     }
   }

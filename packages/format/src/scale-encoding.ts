@@ -1,43 +1,65 @@
-import { float16FromNumber, numberFromFloat16 } from './float16.js';
+import type { SafetensorsDtype } from './safetensors-dtype.js';
+import { bfloat16Scale } from './scale-encodings/bfloat16.js';
+import { e4m3Scale } from './scale-encodings/e4m3.js';
+import { e8m0Scale } from './scale-encodings/e8m0.js';
+import { float16Scale } from './scale-encodings/float16.js';
+import { float32Scale } from './scale-encodings/float32.js';
+import { log8Scale } from './scale-encodings/log8.js';
 
 /**
- * How the scales of a row's groups are stored.
- * - `float16`: one binary16 a group.
- * - `log8`: one byte a group on a logarithmic grid below a binary16 base a row:
- *   `scale = base * 2^(-code / 32)`; code 255 is the scale 0.
+ * How the scales of groups are stored (SPEC 6): a code of `bytes` bytes for each group, little-endian, and for some
+ * encodings a base that a row or the whole tensor stores once. Code that stores, reads or searches scales asks these
+ * members and never the name.
  */
-export type ScaleEncoding = 'float16' | 'log8';
-
-export const scaleEncodings: readonly ScaleEncoding[] = ['float16', 'log8'];
-
-/** Bytes of one group's scale. */
-export const bytesPerScale: Readonly<Record<ScaleEncoding, number>> = { float16: 2, log8: 1 };
-
-/** Bytes of the base that a row stores once. */
-export const bytesPerScaleBase: Readonly<Record<ScaleEncoding, number>> = { float16: 0, log8: 2 };
-
-/** The `log8` code of the scale 0. */
-export const log8Zero = 255;
-
-/** float32, so that every implementation has the same factors whatever its power function rounds to. */
-const log8Factors = Float32Array.from({ length: 256 }, (_, code) =>
-  code === log8Zero ? 0 : 2 ** (-code / 32),
-);
-
-/** The scale that a `log8` code stands for, as a float32. */
-export function decodeLog8(base: number, code: number): number {
-  return Math.fround(base * log8Factors[code]!);
+export interface ScaleEncoding {
+  readonly name: string;
+  /** Element type of the tensor of codes. */
+  readonly dtype: SafetensorsDtype;
+  /** Bytes of one code. */
+  readonly bytes: number;
+  /** What all codes of a span are relative to. */
+  readonly base?: ScaleBase;
+  /** The scale that a code stands for, as a float32; NaN or infinite where the code stands for none. */
+  decode(code: number, base: number): number;
+  /** The code of the storable finite scale nearest to `scale` >= 0. */
+  nearest(scale: number, base: number): number;
 }
 
-/** The `log8` code whose scale is nearest to `scale` on the logarithmic grid. */
-export function encodeLog8(base: number, scale: number): number {
-  if (!(scale > 0) || !(base > 0)) return log8Zero;
-  const code = Math.round(-32 * Math.log2(scale / base));
-  return Math.min(Math.max(code, 0), log8Zero - 1);
+/** The base of an encoding's codes. */
+export interface ScaleBase {
+  /** What has a base of its own. */
+  readonly span: 'row' | 'tensor';
+  /** How the base itself is stored; an encoding without a base. */
+  readonly encoding: ScaleEncoding;
+  /** The code of the base for a span whose largest scale is `largest` >= 0. */
+  choose(largest: number): number;
 }
 
-/** The smallest binary16 that is not below `scale`, as bits; the largest finite one where there is none. */
-export function float16NotBelow(scale: number): number {
-  const bits = Math.min(float16FromNumber(scale), 0x7bff);
-  return numberFromFloat16(bits) < scale && bits < 0x7bff ? bits + 1 : bits;
+/** Every scale encoding by its name in `quantization_config`. */
+export const scaleEncodings = {
+  float16: float16Scale,
+  bfloat16: bfloat16Scale,
+  float32: float32Scale,
+  log8: log8Scale,
+  e8m0: e8m0Scale,
+  e4m3: e4m3Scale,
+} as const satisfies Record<string, ScaleEncoding>;
+
+export type ScaleEncodingName = keyof typeof scaleEncodings;
+
+/** The encoding that a format names. */
+export function scaleEncodingOf(format: { readonly scaleEncoding: ScaleEncodingName }): ScaleEncoding {
+  return scaleEncodings[format.scaleEncoding];
+}
+
+/** Reads code `i` of little-endian codes of `size` bytes. */
+export function readScaleCode(bytes: Uint8Array, size: number, i: number): number {
+  let code = 0;
+  for (let k = size - 1; k >= 0; k--) code = code * 256 + bytes[size * i + k]!;
+  return code;
+}
+
+/** Writes `code` as number `i` of little-endian codes of `size` bytes. */
+export function writeScaleCode(bytes: Uint8Array, size: number, i: number, code: number): void {
+  for (let k = 0; k < size; k++) bytes[size * i + k] = code >>> (8 * k);
 }

@@ -1,8 +1,10 @@
+import { decodeScales } from './dequantize.js';
 import { MalformedFileError, TensorMismatchError } from './errors.js';
 import { float16FromNumber, numberFromFloat16 } from './float16.js';
-import { type NumberFormat, rowLayout } from './number-format.js';
+import { type NumberFormat, rowLayout, scaleBaseCount } from './number-format.js';
 import type { QuantizedMatrix, SalientWeights } from './quantized-matrix.js';
 import type { SafetensorsDtype } from './safetensors-dtype.js';
+import { scaleEncodingOf } from './scale-encoding.js';
 
 /** A tensor as a safetensors file holds it. */
 export interface StoredTensor {
@@ -24,7 +26,7 @@ export interface FoundTensor {
 
 /**
  * Suffixes of the tensors that stand in for `<module>.weight` (SPEC 8). All but the private codes end in a name that
- * model hubs know as a helper of quantization, and do not count as parameters (SPEC 10).
+ * model hubs know as a helper of quantization, and do not count as parameters (SPEC 11).
  */
 export const storedSuffixes = {
   shape: 'weight_shape',
@@ -32,6 +34,7 @@ export const storedSuffixes = {
   shared: 'shared.weight_g_idx',
   scales: 'weight_scale',
   scaleBases: 'weight_scale_2',
+  zeroPoints: 'weight_zero_point',
   salientCounts: 'salient.weight_shape',
   salientColumns: 'salient.weight_g_idx',
   salientResiduals: 'salient.weight_zero_point',
@@ -49,13 +52,11 @@ export function storeMatrix(module: string, matrix: QuantizedMatrix): StoredTens
   add(storedSuffixes.shape, 'I32', [2], new Uint8Array(Int32Array.of(rows, columns).buffer));
   add(storedSuffixes.packed, 'U8', [rows, row.packedBytes], matrix.packed);
   if (row.sharedBytes > 0) add(storedSuffixes.shared, 'U8', [rows, row.sharedBytes], matrix.shared);
-  add(
-    storedSuffixes.scales,
-    format.scaleEncoding === 'log8' ? 'U8' : 'F16',
-    [rows, row.groups],
-    matrix.scales,
-  );
-  if (row.scaleBaseBytes > 0) add(storedSuffixes.scaleBases, 'F16', [rows], matrix.scaleBases);
+  const { dtype, base } = scaleEncodingOf(format);
+  add(storedSuffixes.scales, dtype, [rows, row.groups], matrix.scales);
+  if (base)
+    add(storedSuffixes.scaleBases, base.encoding.dtype, [scaleBaseCount(format, rows)], matrix.scaleBases);
+  if (matrix.zeroPoints) add(storedSuffixes.zeroPoints, 'U8', [rows, row.groups], matrix.zeroPoints);
   if (salient && salient.columns.length > 0) {
     const { columns: salientColumns, residuals } = salient;
     const count = narrowest(salient.counts);
@@ -87,7 +88,7 @@ function narrowest(values: Uint32Array): { dtype: SafetensorsDtype; bytes: Uint8
 /**
  * Reads the quantized matrix of `<module>.weight` in the given format. Throws MalformedFileError where a part
  * is missing, TensorMismatchError where a dtype or shape is not the format's, and MalformedFileError where
- * salient indices run outside of the matrix.
+ * a scale is not finite or salient indices run outside of the matrix.
  */
 export async function loadMatrix(
   module: string,
@@ -102,20 +103,30 @@ export async function loadMatrix(
     part.malformed(storedSuffixes.shape, `the shape ${rows} x ${columns} is empty`);
   const row = rowLayout(format, columns);
   const hasShared = row.sharedBytes > 0;
-  const hasBases = row.scaleBaseBytes > 0;
-  const scaleDtype = format.scaleEncoding === 'log8' ? 'U8' : 'F16';
+  const { dtype: scaleDtype, base } = scaleEncodingOf(format);
   const none = new Uint8Array();
   const salient = await loadSalientWeights(part, rows, columns);
-  return {
+  const matrix: QuantizedMatrix = {
     format,
     rows,
     columns,
     packed: await part.required(storedSuffixes.packed, 'U8', [rows, row.packedBytes]),
     shared: hasShared ? await part.required(storedSuffixes.shared, 'U8', [rows, row.sharedBytes]) : none,
     scales: await part.required(storedSuffixes.scales, scaleDtype, [rows, row.groups]),
-    scaleBases: hasBases ? await part.required(storedSuffixes.scaleBases, 'F16', [rows]) : none,
+    scaleBases: base
+      ? await part.required(storedSuffixes.scaleBases, base.encoding.dtype, [scaleBaseCount(format, rows)])
+      : none,
+    ...(format.zeroPoint && {
+      zeroPoints: await part.required(storedSuffixes.zeroPoints, 'U8', [rows, row.groups]),
+    }),
     ...(salient && { salient }),
   };
+  const bad = decodeScales(matrix).findIndex((scale) => !Number.isFinite(scale));
+  if (bad >= 0) {
+    const place = `group ${bad % row.groups} of row ${Math.floor(bad / row.groups)}`;
+    part.malformed(storedSuffixes.scales, `the scale of ${place} is not finite`);
+  }
+  return matrix;
 }
 
 async function loadSalientWeights(
@@ -139,6 +150,8 @@ async function loadSalientWeights(
     if (end > start) {
       scales[r] = numberFromFloat16(stored[2 * next]! | (stored[2 * next + 1]! << 8));
       next++;
+      if (!Number.isFinite(scales[r]))
+        part.malformed(storedSuffixes.salientScales, `the scale of row ${r} is not finite`);
     }
     for (let i = start; i < end; i++) {
       const column = salientColumns[i]!;

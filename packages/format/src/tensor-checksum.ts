@@ -1,6 +1,6 @@
 import { crc32 } from './crc32.js';
 
-/** The checksums of a file are members of `__metadata__` with this prefix before the tensor's name (SPEC 11). */
+/** The checksums of a file are members of `__metadata__` with this prefix before the tensor's name (SPEC 12). */
 const keyPrefix = 'crc32.';
 
 /** The checksum of a tensor's stored bytes as the file holds it: CRC-32, eight lower-case hexadecimal digits. */

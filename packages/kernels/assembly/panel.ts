@@ -5,14 +5,36 @@ import { QuantizedHeader } from './quantized-header';
 // A panel is four rows of int16 doubled levels, interleaved by 8 columns: [paddedColumns / 8, 4 rows, 8 columns]. So one stream
 // feeds four rows, and its scales [chunks, 4 rows] give one vector a chunk.
 //
-// No int32 overflow: |doubled level| <= 510 and |activation code| <= 32767, so the sum over the 64 columns of a chunk is at most
+// No int32 overflow: |doubled level - doubled zero-point| <= 510 and |activation code| <= 32767, so the sum over the 64 columns of a chunk is at most
 // 510 * 32767 * 64 < 2^30.
+
+/** One row's levels minus its zero-points, which are doubled as the levels are. */
+function decodeLevels(m: QuantizedHeader, row: u32, target: usize): void {
+  decodeRow(m, row, target);
+  if (!m.zeroPoints) return;
+  const vectorsPerGroup = (m.chunksPerGroup * m.chunkColumns) >> 3;
+  let zeroPoint = m.zeroPoints + row * m.groups;
+  let left: u32 = 0;
+  let offset: v128 = i64x2.splat(0);
+  for (let vectors = m.units << 3; vectors > 0; vectors--) {
+    if (left == 0) {
+      // Groups that begin behind the last column have no zero-point, and meet activations of 0.
+      if (zeroPoint == m.zeroPoints + (row + 1) * m.groups) return;
+      left = vectorsPerGroup;
+      offset = i16x8.splat(<i16>(2 * <i32>load<u8>(zeroPoint)));
+      zeroPoint++;
+    }
+    v128.store(target, i16x8.sub(v128.load(target), offset));
+    target += 64;
+    left--;
+  }
+}
 
 /** Decodes rows `row` to `row + 3`; rows past the end get the scale 0. */
 export function decodePanel(m: QuantizedHeader, row: u32, chunks: u32, panel: usize, scales: usize): void {
   for (let i: u32 = 0; i < 4; i++) {
     const isReal = row + i < m.rows;
-    if (isReal) decodeRow(m, row + i, panel + 16 * i);
+    if (isReal) decodeLevels(m, row + i, panel + 16 * i);
     let source = m.scales + (row + i) * 4 * m.groups;
     let target = scales + 4 * i;
     let left = m.chunksPerGroup;
@@ -167,7 +189,7 @@ export function multiplyPanels(
 /** One row as float32 [columns], bit for bit what `dequantize` of @lbs/format gives. `panel` as in `multiplyPanels`. */
 export function dequantizeRow(header: usize, row: u32, output: usize, panel: usize): void {
   const m = changetype<QuantizedHeader>(header);
-  decodeRow(m, row, panel);
+  decodeLevels(m, row, panel);
   const groupColumns = m.chunksPerGroup * m.chunkColumns;
   const scales = m.scales + row * 4 * m.groups;
   for (let group: u32 = 0; group < m.groups; group++) {

@@ -25,9 +25,11 @@ export class QuantizedHeader {
   shared: usize;
   /** Bytes of a row's shared codes. */
   sharedStride: u32;
-  /** [rows, groups] float32, half of the group scale. */
+  /** [rows, groups] float32: the group scale, or half of it where levels are doubled. */
   scales: usize;
-  /** 16 signed bytes a codebook: rows of doubled levels. */
+  /** [rows, groups] u8; 0 where the format has no zero-points. */
+  zeroPoints: usize;
+  /** 16 signed bytes a codebook: rows of levels, doubled or not. */
   tables: usize;
   /** The same vectors plus 128, as unsigned bytes. */
   unsignedTables: usize;

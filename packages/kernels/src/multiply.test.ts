@@ -3,7 +3,9 @@ import {
   dequantize,
   linearLevelTable,
   type NumberFormat,
+  numberFormats,
   type QuantizedMatrix,
+  unsignedLevelTable,
 } from '@lbs/format';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -86,6 +88,14 @@ const formats: Record<string, NumberFormat> = {
   'b3 s2 g3': format(3, 2, 3, 48),
   'b3 s3 g1': format(3, 3, 1, 64),
   'b4 s1 g48': format(4, 1, 48, 48),
+  'b4, bfloat16 scales': format(4, 0, 64, 64, { scaleEncoding: 'bfloat16' }),
+  'b3, float32 scales': format(3, 0, 64, 64, { scaleEncoding: 'float32' }),
+  'zero-points, group 48': format(4, 0, 48, 48, { levelTable: unsignedLevelTable(4), zeroPoint: true }),
+  'zero-points, b3 s2 g8 curved': format(3, 2, 8, 64, {
+    levelTable: { ...curvedTable(5), centre: 0 },
+    zeroPoint: true,
+  }),
+  ...Object.fromEntries(numberFormats.map((each) => [each.name, each])),
 };
 
 function scaleBy(input: Float32Array, factor: number): void {

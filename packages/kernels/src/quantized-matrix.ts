@@ -36,7 +36,8 @@ export function loadQuantizedMatrix(
   const chunkColumns = chunkColumnsOf(format.groupSize);
   const chunks = Math.ceil(columns / chunkColumns);
   const paddedColumns = packingUnit * rowLayout(format, columns).units;
-  const vectorOffset = chunkColumns === packingUnit ? vectorOffsetOf(planDecoding(format)) : undefined;
+  const isVectorReady = chunkColumns === packingUnit && !format.zeroPoint;
+  const vectorOffset = isVectorReady ? vectorOffsetOf(planDecoding(format)) : undefined;
   const panelBytes = 8 * paddedColumns;
   // The operations must not hold on to `matrix`: its bytes are in the memory now.
   const hasSalient = matrix.salient !== undefined;
@@ -95,9 +96,9 @@ function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
   const chunkColumns = chunkColumnsOf(format.groupSize);
   const packed = copyBytes(arena, matrix.packed);
   const shared = copyBytes(arena, matrix.shared, sharedPadding);
-  const halves = decodeScales(matrix);
-  for (let i = 0; i < halves.length; i++) halves[i]! *= 0.5;
-  const scales = copyBytes(arena, bytesOf(halves));
+  const levelScales = decodeScales(matrix).map((scale) => scale * plan.levelUnit);
+  const scales = copyBytes(arena, bytesOf(levelScales));
+  const zeroPoints = matrix.zeroPoints ? copyBytes(arena, matrix.zeroPoints) : 0;
   const tables = copyBytes(arena, bytesOf(plan.tables));
   const unsignedTables = copyBytes(
     arena,
@@ -109,7 +110,7 @@ function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
   const fields = [
     ...[rows, columns, row.units, chunkColumns, format.groupSize / chunkColumns, row.groups],
     ...[format.privateBits, format.sharedBits, format.sharingBlock, decoders[plan.decoder], plan.blockShift],
-    ...[plan.doubledCentre, packed, shared, row.sharedBytes, scales],
+    ...[plan.doubledCentre, packed, shared, row.sharedBytes, scales, zeroPoints],
     ...[tables, unsignedTables, lookup, patterns],
     ...salientParts,
   ];

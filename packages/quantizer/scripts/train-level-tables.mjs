@@ -8,7 +8,6 @@
 
 const groupSize = 64;
 const sharingBlock = 16;
-const sharedBits = 2;
 const groups = 3000;
 const iterations = 60;
 const scaleSteps = 24;
@@ -42,7 +41,7 @@ function nearest(levels, row, rows, value) {
 }
 
 /** Codes and squared error of one group at one scale. */
-function encode(weights, start, levels, scale, codes) {
+function encode(weights, start, levels, sharedBits, scale, codes) {
   const rows = 2 ** sharedBits;
   let total = 0;
   const trial = new Uint8Array(sharingBlock);
@@ -65,7 +64,8 @@ function encode(weights, start, levels, scale, codes) {
   return total;
 }
 
-function train(bits) {
+/** The table of `bits` bits, of which the low `sharedBits` are shared. */
+function train(bits, sharedBits) {
   const weights = normalSamples(groups * groupSize);
   const count = 2 ** bits;
   let levels = Float64Array.from({ length: count }, (_, code) => (2 * code - count + 1) / count);
@@ -83,7 +83,7 @@ function train(bits) {
       let bestScale = 0;
       for (let step = 0; step < scaleSteps; step++) {
         const scale = (largest / levels[count - 1]) * 2 ** ((4 - step) / 24);
-        const error = encode(weights, start, levels, scale, codes);
+        const error = encode(weights, start, levels, sharedBits, scale, codes);
         if (error < least) {
           least = error;
           bestScale = scale;
@@ -114,4 +114,10 @@ function train(bits) {
   return [...upper.map((level) => 63 - level).reverse(), ...upper.map((level) => 64 + level)];
 }
 
-for (const bits of [5, 6]) console.log(`${bits}: [${train(bits).join(', ')}]`);
+const tables = [
+  [3, 0],
+  [4, 0],
+  [5, 2],
+  [6, 2],
+];
+for (const [bits, sharedBits] of tables) console.log(`${bits}: [${train(bits, sharedBits).join(', ')}]`);

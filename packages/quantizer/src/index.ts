@@ -1,4 +1,5 @@
 export * from './copy-tensor.js';
+export * from './group-search.js';
 export * from './nearest-levels.js';
 export * from './presets.js';
 export * from './quantize-model.js';

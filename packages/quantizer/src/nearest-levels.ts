@@ -29,10 +29,20 @@ export function buildNearestLevels(format: NumberFormat): NearestLevels {
   const codes = new Uint8Array(rows * width);
   const codesPerRow = 2 ** format.privateBits;
   for (let row = 0; row < rows; row++) {
+    const level = (code: number) => table[code * rows + row]!;
+    /** The first code of the next greater level: of codes with one level, the first is used. */
+    const following = (code: number) => {
+      let next = code + 1;
+      while (next < codesPerRow && level(next) === level(code)) next++;
+      return next;
+    };
     let code = 0;
+    let next = following(code);
     for (let i = 0; i < width; i++) {
-      const level = (private_: number) => table[private_ * rows + row]!;
-      while (code + 1 < codesPerRow && 2 * (least + i) >= level(code) + level(code + 1)) code++;
+      while (next < codesPerRow && 2 * (least + i) >= level(code) + level(next)) {
+        code = next;
+        next = following(code);
+      }
       levels[row * width + i] = level(code);
       codes[row * width + i] = code;
     }

@@ -8,7 +8,7 @@ import {
   type SalientWeights,
 } from '@lbs/format';
 import { createRowEncoder, type RowCodes } from './row-encoder.js';
-import { searchRowScales } from './scale-search.js';
+import { searchScales } from './scale-search.js';
 import type { Solver, SolverInput } from './solver.js';
 
 /**
@@ -21,56 +21,58 @@ export const roundToNearest: Solver = { name: 'rtn', solve: solveByRounding };
 function solveByRounding({ weights, rows, columns, format, salient }: SolverInput): QuantizedMatrix {
   const layout = rowLayout(format, columns);
   const encoder = createRowEncoder(format);
+  const importance = new Float32Array(columns);
+  const salientStarts = salient && rowStarts(salient, rows, columns);
+  const salientOf = (r: number) => salient?.subarray(salientStarts![r]!, salientStarts![r + 1]!);
+  const rowOf = (r: number) => {
+    importance.fill(1);
+    for (const index of salientOf(r) ?? []) importance[index - r * columns] = 0;
+    return { weights: weights.subarray(r * columns, (r + 1) * columns), importance };
+  };
+  const { values, zeroPoints, ...scaleParts } = searchScales(format, encoder, { rows, columns, row: rowOf });
   const matrix = {
     format,
     rows,
     columns,
     packed: new Uint8Array(rows * layout.packedBytes),
     shared: new Uint8Array(rows * layout.sharedBytes),
-    scales: new Uint8Array(rows * layout.scaleBytes),
-    scaleBases: new Uint8Array(rows * layout.scaleBaseBytes),
+    ...scaleParts,
+    ...(format.zeroPoint && { zeroPoints }),
   };
   const row: RowCodes = { codes: new Uint8Array(columns), sharedCodes: new Uint8Array(layout.blocks) };
-  const importance = new Float32Array(columns);
   const residuals = salient && new ResidualBuilder(rows, salient.length);
-  let nextSalient = 0;
+  const { levels, centre } = format.levelTable;
   for (let r = 0; r < rows; r++) {
-    const rowWeights = weights.subarray(r * columns, (r + 1) * columns);
-    importance.fill(1);
-    const firstSalient = nextSalient;
-    while (salient && nextSalient < salient.length && salient[nextSalient]! < (r + 1) * columns) {
-      importance[salient[nextSalient++]! - r * columns] = 0;
-    }
-    const scales = searchRowScales(format, encoder, rowWeights, importance);
-    for (let group = 0; group < layout.groups; group++) {
-      const start = group * format.groupSize;
+    const groupOf = (column: number) => r * layout.groups + Math.floor(column / format.groupSize);
+    const rowWeights = rowOf(r);
+    for (let start = 0; start < columns; start += format.groupSize) {
       const end = Math.min(start + format.groupSize, columns);
-      encoder.encode({ weights: rowWeights, importance, start, end }, scales.values[group]!, row);
+      const i = groupOf(start);
+      encoder.encode({ ...rowWeights, start, end }, values[i]!, row, zeroPoints[i]);
     }
     packCodes(row.codes, format.privateBits, matrix.packed, r * layout.packedBytes);
     packSharedCodes(row.sharedCodes, format.sharedBits, matrix.shared, r * layout.sharedBytes);
-    storeScales(scales.stored, layout.scaleBytes / layout.groups, matrix.scales, r * layout.scaleBytes);
-    if (layout.scaleBaseBytes > 0) storeScales(Uint16Array.of(scales.base), 2, matrix.scaleBases, 2 * r);
-    if (salient && residuals) {
-      const rowSalient = salient.subarray(firstSalient, nextSalient).map((index) => index - r * columns);
-      const dense = (column: number) => {
-        const shared =
-          format.sharedBits === 0 ? 0 : row.sharedCodes[Math.floor(column / format.sharingBlock)]!;
-        const code = row.codes[column]! * 2 ** format.sharedBits + shared;
-        const { levels, centre } = format.levelTable;
-        return scales.values[Math.floor(column / format.groupSize)]! * (levels[code]! - centre);
-      };
-      residuals.addRow(r, rowSalient, (column) => rowWeights[column]! - dense(column));
-    }
+    const dense = (column: number) => {
+      const shared = format.sharedBits === 0 ? 0 : row.sharedCodes[Math.floor(column / format.sharingBlock)]!;
+      const code = row.codes[column]! * 2 ** format.sharedBits + shared;
+      const i = groupOf(column);
+      return values[i]! * (levels[code]! - centre - (zeroPoints[i] ?? 0));
+    };
+    residuals?.addRow(
+      r,
+      salientOf(r)!.map((index) => index - r * columns),
+      (column) => rowWeights.weights[column]! - dense(column),
+    );
   }
   return residuals ? { ...matrix, salient: residuals.salient } : matrix;
 }
 
-function storeScales(stored: Uint16Array, bytesEach: number, target: Uint8Array, offset: number): void {
-  for (const value of stored) {
-    target[offset++] = value & 0xff;
-    if (bytesEach === 2) target[offset++] = value >>> 8;
-  }
+/** [rows + 1] Where the salient weights of each row begin in the ascending indices of the matrix. */
+function rowStarts(salient: Uint32Array, rows: number, columns: number): Uint32Array {
+  const starts = new Uint32Array(rows + 1);
+  for (const index of salient) starts[Math.floor(index / columns) + 1]!++;
+  for (let r = 0; r < rows; r++) starts[r + 1]! += starts[r]!;
+  return starts;
 }
 
 /** Collects the int8 residuals of salient weights, row by row. */

@@ -1,0 +1,38 @@
+import { type LevelTable, linearLevelTable } from '../level-table.js';
+import { defineNumberFormat, type NumberFormat } from '../number-format.js';
+import type { ScaleEncodingName } from '../scale-encoding.js';
+
+export interface LbsFormatOptions {
+  /** b, 1 to 7. */
+  readonly privateBits: number;
+  /** s, 1 to 4. */
+  readonly sharedBits: number;
+  /** g: weights that share them. */
+  readonly sharingBlock: number;
+  /** Default: 64. */
+  readonly groupSize?: number;
+  /** Default: the linear table of b + s bits. */
+  readonly levelTable?: LevelTable;
+  /** Default: `log8`. */
+  readonly scaleEncoding?: ScaleEncodingName;
+}
+
+/**
+ * A format with shared bits, named by its declaration: `lbs-b4-s2x16-g64-linear-6` has 4 private bits, 2 bits shared by
+ * 16 weights, groups of 64 and the table `linear-6`; an encoding of scales other than `log8` is appended. Throws
+ * InvalidArgumentError where the parts do not fit.
+ */
+export function lbsFormat(options: LbsFormatOptions): NumberFormat {
+  const { privateBits, sharedBits, sharingBlock, groupSize = 64, scaleEncoding = 'log8' } = options;
+  const levelTable = options.levelTable ?? linearLevelTable(privateBits + sharedBits);
+  const suffix = scaleEncoding === 'log8' ? '' : `-${scaleEncoding}`;
+  return defineNumberFormat({
+    name: `lbs-b${privateBits}-s${sharedBits}x${sharingBlock}-g${groupSize}-${levelTable.name}${suffix}`,
+    privateBits,
+    sharedBits,
+    sharingBlock,
+    groupSize,
+    levelTable,
+    scaleEncoding,
+  });
+}

@@ -1,0 +1,13 @@
+import { float16FromNumber, numberFromFloat16 } from '../float16.js';
+import type { ScaleEncoding } from '../scale-encoding.js';
+
+const largest = 65504;
+
+/** IEEE 754 binary16. */
+export const float16Scale: ScaleEncoding = {
+  name: 'float16',
+  dtype: 'F16',
+  bytes: 2,
+  decode: (code) => numberFromFloat16(code),
+  nearest: (scale) => float16FromNumber(Math.min(scale, largest)),
+};
