@@ -1,6 +1,7 @@
 import { InvalidArgumentError, MalformedFileError, UnsupportedError } from './errors.js';
 import { compileModulePattern } from './module-pattern.js';
 import { defineNumberFormat, type NumberFormat } from './number-format.js';
+import { describeJson } from './safetensors-json.js';
 import type { ScaleEncoding } from './scale-encoding.js';
 
 /** Version of the storage that this package writes; a reader accepts the same major version (SPEC 9). */
@@ -49,13 +50,13 @@ export function parseQuantizationConfig(value: unknown, file?: string): Quantiza
   const config = asRecord(value, 'quantization_config', file);
   if (config['quant_method'] !== 'lbs') {
     throw new UnsupportedError(
-      `the quantization method is ${JSON.stringify(config['quant_method'])}, not "lbs"`,
+      `the quantization method is ${describeJson(config['quant_method'])}, not "lbs"`,
       { file },
     );
   }
   const version = config['format_version'];
   if (typeof version !== 'string' || !/^\d+\.\d+$/.test(version)) {
-    throw new MalformedFileError(`format_version ${JSON.stringify(version)} is not "major.minor"`, { file });
+    throw new MalformedFileError(`format_version ${describeJson(version)} is not "major.minor"`, { file });
   }
   if (version !== formatVersion) {
     throw new UnsupportedError(
@@ -95,6 +96,8 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       file,
     });
   }
+  assertScalars(weights, 'level_table', `${at}.weights`, file);
+  assertScalars(table, 'levels', `${at}.weights.level_table`, file);
   try {
     targets.forEach(compileModulePattern);
     const format = defineNumberFormat({
@@ -110,6 +113,14 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
   } catch (cause) {
     if (!(cause instanceof InvalidArgumentError)) throw cause;
     throw new MalformedFileError(`${at}: ${cause.message.replace(/\.$/, '')}`, { file, cause });
+  }
+}
+
+/** Refuses lists and objects in all members but one: an object with a member `toString` is not even a text. */
+function assertScalars(members: Record<string, unknown>, but: string, at: string, file?: string): void {
+  for (const [name, value] of Object.entries(members)) {
+    if (name === but || typeof value !== 'object' || value === null) continue;
+    throw new MalformedFileError(`${at}.${name} is ${describeJson(value)}, not a single value`, { file });
   }
 }
 
