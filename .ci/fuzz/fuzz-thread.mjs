@@ -2,7 +2,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { fuzzTarget } from './campaign.mjs';
 import { readCorpus } from './corpus.mjs';
 import { createOracle } from './oracle.mjs';
-import { targets } from './targets.mjs';
 
 /*
  * The thread that executes: it may hang or run out of heap, and the one that watches it lives on. What it executes at
@@ -11,6 +10,7 @@ import { targets } from './targets.mjs';
 const { current, job } = workerData;
 const header = new Int32Array(current, 0, 3);
 const content = new Uint8Array(current, header.byteLength);
+const { targets } = await import(job.targets);
 const oracle = createOracle();
 // The tokenizer library says there what it does not know.
 console.warn = () => {};

@@ -13,7 +13,7 @@ const REPEATS = 4;
 export const maxBufferBytes = (size) => 32 * size + 2 ** 19;
 
 /** A message is read by people: names and values from the file are shortened, and cannot steer a terminal. */
-const MAX_MESSAGE_LENGTH = 2000;
+const MAX_MESSAGE_LENGTH = 2500;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/;
 

@@ -1,24 +1,31 @@
 import { Worker } from 'node:worker_threads';
-import { targets } from './targets.mjs';
 
 /** Longest execution before the thread is ended. */
 const HANG_MILLISECONDS = 10_000;
 
 /** Heap of the thread: what a parser builds piece by piece from a small input stays far below. */
-const HEAP_MEGABYTES = 512;
+const HEAP_MEGABYTES = 256;
 
 const HEADER_BYTES = 12;
 const MAX_INPUT_BYTES = 2 ** 22;
 
+const defaultTargets = new URL('targets.mjs', import.meta.url).href;
+
 /**
- * Runs a job in a thread of its own. `onMessage` gets what the thread reports, and failures of its death: a hang or
+ * Runs a job in a thread of its own: `{ replay: true }` the corpus, `{ seed, plan }` a campaign of so many executions
+ * or milliseconds for each target of the plan. `onMessage` gets what the thread reports, and failures of its death: a hang or
  * a full heap, with the input that it died of. Resolves when the thread has ended, with false when it died.
  */
-export function supervise(job, onMessage) {
+export async function supervise(
+  job,
+  onMessage,
+  { targetsModule = defaultTargets, hangMilliseconds = HANG_MILLISECONDS } = {},
+) {
+  const { targets } = await import(targetsModule);
   const current = new SharedArrayBuffer(HEADER_BYTES + MAX_INPUT_BYTES);
   const header = new Int32Array(current, 0, 3);
   const worker = new Worker(new URL('fuzz-thread.mjs', import.meta.url), {
-    workerData: { current, job },
+    workerData: { current, job: { ...job, targets: targetsModule } },
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES },
   });
   const died = (failure) =>
@@ -37,8 +44,8 @@ export function supervise(job, onMessage) {
         seen = execution;
         return;
       }
-      finish(false, `hang: more than ${HANG_MILLISECONDS / 1000} s`);
-    }, HANG_MILLISECONDS);
+      finish(false, `hang: more than ${hangMilliseconds / 1000} s`);
+    }, hangMilliseconds);
     const finish = async (well, failure) => {
       if (ended) return;
       ended = true;

@@ -21,11 +21,10 @@ const controlCharacters = /\p{Cc}/gu;
 
 /** A text that may come from a file, as part of a message: of bounded length, without control characters. */
 function printable(text: string, longest: number): string {
-  const short = text.length > longest ? `${text.slice(0, longest)}...` : text;
-  return short.replace(
-    controlCharacters,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const shown = text
+    .slice(0, longest + 1)
+    .replace(controlCharacters, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return shown.length > longest ? `${shown.slice(0, longest)}...` : shown;
 }
 
 /**
