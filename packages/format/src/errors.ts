@@ -11,6 +11,22 @@ export interface ErrorPlace {
   readonly cause?: unknown;
 }
 
+/** Characters of a message's parts. A file can hold names and values of any length. */
+const longestTensorName = 200;
+const longestFileName = 400;
+const longestProblem = 800;
+
+/** Control characters of C0 and C1, which could steer the terminal that shows a message. */
+const controlCharacters = /\p{Cc}/gu;
+
+/** A text that may come from a file, as part of a message: of bounded length, without control characters. */
+function printable(text: string, longest: number): string {
+  const shown = text
+    .slice(0, longest + 1)
+    .replace(controlCharacters, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return shown.length > longest ? `${shown.slice(0, longest)}...` : shown;
+}
+
 /**
  * Base of all errors that the packages throw on purpose. `code` is stable; the message names the file, the
  * tensor, the value and the mend.
@@ -23,9 +39,13 @@ export abstract class LbsError extends Error {
   readonly [marker] = true;
 
   constructor(problem: string, place: ErrorPlace = {}) {
-    const where = [place.file, place.tensor && `tensor "${place.tensor}"`].filter(Boolean).join(', ');
+    const tensor = place.tensor && `tensor "${printable(place.tensor, longestTensorName)}"`;
+    const where = [place.file && printable(place.file, longestFileName), tensor].filter(Boolean).join(', ');
+    const what = `${printable(problem, longestProblem)}.`;
     super(
-      [where ? `${where}: ${problem}.` : `${problem}.`, place.mend].filter(Boolean).join(' '),
+      [where ? `${where}: ${what}` : what, place.mend && printable(place.mend, longestProblem)]
+        .filter(Boolean)
+        .join(' '),
       place.cause === undefined ? undefined : { cause: place.cause },
     );
     this.name = new.target.name;

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { compileModulePattern } from './module-pattern.js';
 import { int8, lbs4, numberFormats } from './number-formats.js';
 import {
   formatOfModule,
@@ -16,6 +15,9 @@ const config = {
   provenance: { tool: 'test' },
 };
 const json = () => JSON.parse(JSON.stringify(serializeQuantizationConfig(config)));
+
+/** Lists inside of each other, so deep that a recursive walk runs out of stack. */
+const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth));
 
 interface EditableGroup {
   targets: unknown;
@@ -91,6 +93,7 @@ describe('quantization_config', () => {
     ],
     ['an ignored pattern that is none', { ignore: ['re:['] }, 'LBS_MALFORMED_FILE', /ignore: module pattern/],
     ['a version that is none', { format_version: 7 }, 'LBS_MALFORMED_FILE', /format_version 7/],
+    ['a method that no stack holds', { quant_method: nested(20_000) }, 'LBS_UNSUPPORTED', /is a list/],
     ['no groups', { config_groups: null }, 'LBS_MALFORMED_FILE', /config_groups is not an object/],
   ])('%s is refused', (_, change, code, message) => {
     const parse = () => parseQuantizationConfig({ ...json(), ...change }, 'config.json');
@@ -100,7 +103,10 @@ describe('quantization_config', () => {
 
   test.each([
     [(group: EditableGroup) => (group.targets = 'all'), /targets is not a list/],
-    [(group: EditableGroup) => (group.targets = ['re:(a+)+']), /repeats a group/],
+    [(group: EditableGroup) => (group.targets = ['re:(a+']), /does not end/],
+    [(group: EditableGroup) => (group.weights!['name'] = { toString: 1 }), /name is an object/],
+    [(group: EditableGroup) => (group.weights!['group_size'] = [[64]]), /group_size is a list/],
+    [(group: EditableGroup) => (group.weights!.level_table.centre = { valueOf: 1 }), /centre is an object/],
     [
       (group: EditableGroup) => (group.weights!.level_table.levels = [1, 'x']),
       /not a list of at most 256 numbers/,
@@ -124,19 +130,5 @@ describe('quantization_config', () => {
     expect(() => parseQuantizationConfig(broken)).toThrow(
       expect.objectContaining({ code: 'LBS_MALFORMED_FILE' }),
     );
-  });
-});
-
-describe('module patterns', () => {
-  test.each(['re:(a|b)*', 're:(x){2}', `re:${'.*'.repeat(9)}`, `re:${'a'.repeat(600)}`, 're:[', 're:(a)\\1'])(
-    '%s is refused, for its cost or its syntax',
-    (pattern) => {
-      expect(() => compileModulePattern(pattern)).toThrow(/module pattern/);
-    },
-  );
-
-  test('without re: a pattern is a whole name', () => {
-    expect(compileModulePattern('a.b')('a.b')).toBe(true);
-    expect(compileModulePattern('a.b')('a-b')).toBe(false);
   });
 });

@@ -2,6 +2,7 @@ import { InvalidArgumentError, MalformedFileError, UnsupportedError } from './er
 import { assertReadableVersion, formatVersion } from './format-version.js';
 import { compileModulePattern, matchesAny } from './module-pattern.js';
 import { defineNumberFormat, type NumberFormat } from './number-format.js';
+import { describeJson } from './safetensors-json.js';
 import type { ScaleEncodingName } from './scale-encoding.js';
 
 /** Modules that share a number format. `targets` are module names or `re:` patterns. */
@@ -55,7 +56,7 @@ export function parseQuantizationConfig(value: unknown, file?: string): Quantiza
   const config = asRecord(value, 'quantization_config', file);
   if (config['quant_method'] !== 'lbs') {
     throw new UnsupportedError(
-      `the quantization method is ${JSON.stringify(config['quant_method'])}, not "lbs"`,
+      `the quantization method is ${describeJson(config['quant_method'])}, not "lbs"`,
       { file },
     );
   }
@@ -104,6 +105,8 @@ function parseGroup(value: unknown, at: string, file?: string): QuantizationGrou
       file,
     });
   }
+  assertScalars(weights, 'level_table', `${at}.weights`, file);
+  assertScalars(table, 'levels', `${at}.weights.level_table`, file);
   const number = (field: string) => {
     const value = weights[field];
     if (typeof value === 'number') return value;
@@ -135,6 +138,14 @@ function refuseAsMalformed<T>(at: string, file: string | undefined, define: () =
   } catch (cause) {
     if (!(cause instanceof InvalidArgumentError)) throw cause;
     throw new MalformedFileError(`${at}: ${cause.message.replace(/\.$/, '')}`, { file, cause });
+  }
+}
+
+/** Refuses lists and objects in all members but one: an object with a member `toString` is not even a text. */
+function assertScalars(members: Record<string, unknown>, but: string, at: string, file?: string): void {
+  for (const [name, value] of Object.entries(members)) {
+    if (name === but || typeof value !== 'object' || value === null) continue;
+    throw new MalformedFileError(`${at}.${name} is ${describeJson(value)}, not a single value`, { file });
   }
 }
 

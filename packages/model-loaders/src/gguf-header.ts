@@ -119,7 +119,9 @@ function readTensor(reader: GgufByteReader, name: string, file: string): GgufTen
   const elements = fastestFirst.reduce<number>((product, size) => product * Number(size), 1);
   const row = Number(fastestFirst[0] ?? 1);
   const bytes = (elements / type.blockSize) * type.bytesPerBlock;
-  if (!Number.isSafeInteger(elements) || !Number.isSafeInteger(bytes) || row % type.blockSize !== 0) {
+  // Of a tensor without elements each dimension could still be one that no number holds.
+  const exact = [...fastestFirst, elements, bytes].every(Number.isSafeInteger);
+  if (!exact || row % type.blockSize !== 0) {
     throw reader.malformed(
       `tensor "${name}" has the dimensions [${fastestFirst.join(', ')}], which are no whole blocks of ${type.blockSize} below 2^53`,
     );

@@ -187,6 +187,10 @@ describe('a crafted file', () => {
       { tensors: [{ name: 't', dimensions: [2 ** 30, 2 ** 30], type: 0, offset: 0 }], dataBytes: 32 },
     ],
     [
+      'a giant dimension of a tensor without elements',
+      { tensors: [{ name: 't', dimensions: [huge, 0], type: 0, offset: 0 }], dataBytes: 32 },
+    ],
+    [
       'rows that are no whole blocks',
       { tensors: [{ name: 't', dimensions: [16, 2], type: 2, offset: 0 }], dataBytes: 18 },
     ],

@@ -141,6 +141,55 @@ describe('createTokenizer', () => {
     );
     expect(() => createTokenizer({}, {}, 'f')).toThrow(MalformedFileError);
   });
+
+  const small = (change: JsonObject, model: JsonObject = {}): JsonObject => ({
+    version: '1.0',
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    ...change,
+    model: { type: 'BPE', unk_token: null, vocab: { a: 0, b: 1, ab: 2 }, merges: [['a', 'b']], ...model },
+  });
+
+  it.each<[string, JsonObject, string]>([
+    [
+      'an id that would take a list of 2^31',
+      small({}, { vocab: { a: 2 ** 31 } }),
+      'the id of "a" is 2147483648',
+    ],
+    ['an id that is no number', small({}, { vocab: { a: false } }), 'the id of "a" is false'],
+    ['a negative id', small({}, { vocab: { a: -1 } }), 'the id of "a" is -1'],
+    ['a vocabulary that is missing', small({}, { vocab: undefined }), 'model.vocab is missing'],
+    ['scores that are none', small({}, { vocab: [['a', 'b']] }), 'model.vocab is a list'],
+    ['added tokens that are no list', small({ added_tokens: {} }), 'added_tokens is an object'],
+    [
+      'an added token without a text',
+      small({ added_tokens: [{ id: 3 }] }),
+      'the content of an added token is missing',
+    ],
+    [
+      'an added token without an id',
+      small({ added_tokens: [{ content: 'c' }] }),
+      'the added token "c" is missing',
+    ],
+  ])('refuses %s', (_, json, message) => {
+    expect(() => createTokenizer(json, {}, 'f')).toThrow(MalformedFileError);
+    expect(() => createTokenizer(json, {}, 'f')).toThrow(message);
+  });
+
+  it('drops what has no token where none stands for it', () => {
+    const tokenizer = createTokenizer(small({}, { unk_token: 'missing' }), {}, 'f');
+    expect(tokenizer.encode('abc')).toEqual([2]);
+  });
+
+  it('says so when the file cannot be used on a text', () => {
+    const post_processor = { type: 'TemplateProcessing', single: ['x'], pair: [], special_tokens: {} };
+    expect(() => createTokenizer(small({ post_processor }), { bos_token: 'a' }, 'f')).toThrow(
+      UnsupportedError,
+    );
+  });
 });
 
 describe.skipIf(!existsSync(smollm2))('the tokenizer of SmolLM2, from its GGUF file', () => {

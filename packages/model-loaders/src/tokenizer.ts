@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { InvalidArgumentError, MalformedFileError, UnsupportedError } from '@lbs/format';
 import { isJsonObject, type JsonObject } from './json-file.js';
+import { checkTokenizerJson } from './tokenizer-json-check.js';
 import { portTokenizerJson } from './tokenizer-json-port.js';
 
 /** Turns text into token ids and back. */
@@ -33,22 +34,32 @@ export function createTokenizer(
   if (!isJsonObject(model)) {
     throw new MalformedFileError('the tokenizer has no model', { file, mend: 'Download the file again.' });
   }
+  checkTokenizerJson(tokenizerJson, model, file);
   const ported = portTokenizerJson(tokenizerJson, file);
-  let tokenizer: HuggingFaceTokenizer;
-  try {
-    tokenizer = new HuggingFaceTokenizer(ported, tokenizerConfig);
-  } catch (cause) {
-    throw new UnsupportedError(`the tokenizer cannot be built (${(cause as Error).message})`, {
-      file,
-      mend: 'Check that the file is a tokenizer.json of Hugging Face tokenizers.',
-      cause,
-    });
-  }
+  // Most parts of the file are believed until they are used, so that any use can find what it cannot do.
+  const attempt = <T>(what: string, use: () => T): T => {
+    try {
+      return use();
+    } catch (cause) {
+      throw new UnsupportedError(`the tokenizer cannot ${what} (${(cause as Error).message})`, {
+        file,
+        mend: 'Check that the file is a tokenizer.json of Hugging Face tokenizers.',
+        cause,
+      });
+    }
+  };
+  const tokenizer = attempt('be built', () => new HuggingFaceTokenizer(ported, tokenizerConfig));
+  const encode = (text: string, options: { add_special_tokens: boolean }): (number | undefined)[] =>
+    attempt('encode', () => tokenizer.encode(text, options).ids);
   const vocabularySize = vocabularySizeOf(tokenizer);
   const beginningOfSequence = tokenId(tokenizer, tokenizerConfig['bos_token']);
   const declared = tokenizerConfig['add_bos_token'];
   return {
-    encode: (text) => (text === '' ? [] : tokenizer.encode(text, { add_special_tokens: false }).ids),
+    // What has no token, where the model names none for it, is dropped, as the Rust library drops it.
+    encode: (text) =>
+      text === ''
+        ? []
+        : encode(text, { add_special_tokens: false }).filter((id): id is number => id !== undefined),
     decode(ids) {
       for (const id of ids) {
         if (Number.isInteger(id) && id >= 0) continue;
@@ -58,13 +69,15 @@ export function createTokenizer(
       const options = {
         clean_up_tokenization_spaces: tokenizerConfig['clean_up_tokenization_spaces'] === true,
       };
-      return known.length === 0 ? '' : tokenizer.decode(known, options);
+      return known.length === 0 ? '' : attempt('decode', () => tokenizer.decode(known, options));
     },
     vocabularySize,
     ...(beginningOfSequence === undefined ? {} : { beginningOfSequence }),
     addsBeginningOfSequence:
       beginningOfSequence !== undefined &&
-      (typeof declared === 'boolean' ? declared : tokenizer.encode('').ids[0] === beginningOfSequence),
+      (typeof declared === 'boolean'
+        ? declared
+        : encode('', { add_special_tokens: true })[0] === beginningOfSequence),
   };
 }
 

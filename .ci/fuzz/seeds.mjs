@@ -1,0 +1,353 @@
+import { readFileSync } from 'node:fs';
+import {
+  numberFormats,
+  rowLayout,
+  serializeQuantizationConfig,
+  serializeSafetensorsHeader,
+  storeMatrix,
+} from '../../packages/format/dist/index.js';
+import { writeGguf } from './gguf-writer.mjs';
+
+const packages = new URL('../../packages/', import.meta.url);
+const fixture = (name) =>
+  new Uint8Array(readFileSync(new URL(`model-loaders/src/fixtures/${name}`, packages)));
+const encode = (value) => new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
+
+/** Bytes 1, 2, 3 ... */
+const counting = (length) => Uint8Array.from({ length }, (_, i) => i + 1);
+
+function safetensors(tensors, metadata) {
+  const { bytes, order, fileSize } = serializeSafetensorsHeader(tensors, metadata);
+  const file = new Uint8Array(fileSize);
+  file.set(bytes);
+  for (const { name, begin } of order) {
+    file.set(tensors.find((tensor) => tensor.name === name).bytes, bytes.length + begin);
+  }
+  return file;
+}
+
+const tensor = (name, dtype, shape, length) => ({ name, dtype, shape, bytes: counting(length) });
+
+export const safetensorsSeeds = [
+  safetensors([]),
+  safetensors([tensor('a', 'F32', [2, 2], 16)]),
+  safetensors(
+    [
+      tensor('f64', 'F64', [1], 8),
+      tensor('f16', 'F16', [3], 6),
+      tensor('bf16', 'BF16', [1, 2], 4),
+      tensor('i8', 'I8', [], 1),
+      tensor('f4', 'F4', [2], 1),
+      tensor('none', 'U8', [0], 0),
+    ],
+    { format: 'pt', 'a "key"': 'x\ny' },
+  ),
+  fixture('from-python.safetensors'),
+].map((bytes) => ({ bytes }));
+
+/** A matrix of every format, two rows whose last group is short, with and without salient weights. */
+export const storedMatrixSeeds = numberFormats.flatMap((format, formatIndex) =>
+  [false, true].map((hasSalient) => {
+    const rows = 2;
+    const columns = 20;
+    const row = rowLayout(format, columns);
+    const matrix = {
+      format,
+      rows,
+      columns,
+      packed: counting(rows * row.packedBytes),
+      shared: counting(rows * row.sharedBytes),
+      scales: counting(rows * row.scaleBytes),
+      scaleBases: counting(rows * row.scaleBaseBytes),
+      ...(hasSalient && {
+        salient: {
+          counts: Uint32Array.of(2, 1),
+          columns: Uint32Array.of(0, 19, 7),
+          residuals: Int8Array.of(-128, 127, 1),
+          scales: Float32Array.of(0.5, 2),
+        },
+      }),
+    };
+    // The first byte says which format the file is read in.
+    return { bytes: Uint8Array.of(formatIndex, ...safetensors(storeMatrix('m', matrix))) };
+  }),
+);
+
+const llamaConfig = {
+  model_type: 'llama',
+  hidden_size: 4,
+  intermediate_size: 8,
+  num_hidden_layers: 1,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  head_dim: 2,
+  vocab_size: 8,
+  max_position_embeddings: 64,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  hidden_act: 'silu',
+  attention_bias: false,
+  bos_token_id: 0,
+  eos_token_id: [1, 2],
+};
+
+export const configSeeds = [
+  llamaConfig,
+  {
+    ...llamaConfig,
+    rope_scaling: { rope_type: 'default' },
+    rope_parameters: { type: 'default', rope_theta: 1e6 },
+    quantization_config: { quant_method: 'lbs', format_version: '0.1' },
+  },
+  { model_type: 'gpt2', quantization_config: { quant_method: 'gptq', bits: 4 } },
+].map((config) => ({ bytes: encode(config) }));
+
+/** Few levels, so that most changes meet something else. */
+const twoBits = {
+  name: 'two-bits',
+  privateBits: 1,
+  sharedBits: 1,
+  sharingBlock: 4,
+  groupSize: 16,
+  levelTable: { name: 'four', levels: [0, 1, 2, 3], centre: 1.5 },
+  scaleEncoding: 'log8',
+};
+
+const targetsOfGroups = [['re:model\\.layers\\.\\d+\\.(self_attn|mlp)\\..*_proj'], ['lm_head', 're:[^.]+']];
+
+export const quantizationConfigSeeds = [twoBits, twoBits, numberFormats[0]].map((format) => ({
+  bytes: encode(
+    serializeQuantizationConfig({
+      groups: targetsOfGroups.map((targets) => ({ targets, format })),
+      provenance: { tool: 'lbs', seed: 1 },
+    }),
+  ),
+}));
+
+export const shardIndexSeeds = [
+  {
+    metadata: { total_size: 20 },
+    weight_map: { a: 'model-00001-of-00002.safetensors', f64: 'model-00002-of-00002.safetensors' },
+  },
+  { weight_map: {} },
+].map((index) => ({ bytes: encode(index) }));
+
+export const modulePatternSeeds = [
+  'lm_head',
+  're:model\\.layers\\.\\d+\\.(self_attn|mlp)\\..*_proj',
+  're:.*\\.(?:q|k|v)_proj',
+  're:(a|a)(a|ab)[b-d\\d_]{1,3}\\.x?',
+  're:model\\.layers\\.([0-9]|1[0-5])\\.mlp\\.[^.]+',
+  're:a?a?a?a?a?a?aaaaaa',
+  're:(?:[a-z]+\\.)*\\w+',
+].map((pattern) => ({ bytes: encode(pattern) }));
+
+const tokens = ['<s>', '</s>', 'a', 'b', 'ab', 'Ġ', 'Ġa', '1'];
+
+const tokenizerJson = {
+  version: '1.0',
+  added_tokens: [
+    {
+      id: 0,
+      content: '<s>',
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    },
+    {
+      id: 8,
+      content: 'user',
+      single_word: false,
+      lstrip: true,
+      rstrip: true,
+      normalized: true,
+      special: false,
+    },
+  ],
+  normalizer: { type: 'NFC' },
+  pre_tokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      { type: 'Digits', individual_digits: true },
+      { type: 'Split', pattern: { Regex: '\\p{N}{1,3}| ?\\p{L}+' }, behavior: 'Isolated', invert: false },
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    ],
+  },
+  post_processor: {
+    type: 'TemplateProcessing',
+    single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+    pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
+    special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] } },
+  },
+  decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+  model: {
+    type: 'BPE',
+    dropout: null,
+    unk_token: null,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab: Object.fromEntries(tokens.map((content, id) => [content, id])),
+    merges: [
+      ['a', 'b'],
+      ['Ġ', 'a'],
+    ],
+  },
+};
+
+const tokenizerConfig = {
+  tokenizer_class: 'PreTrainedTokenizerFast',
+  bos_token: '<s>',
+  eos_token: { content: '</s>' },
+  add_bos_token: true,
+  clean_up_tokenization_spaces: false,
+};
+
+/** A list of the two files. */
+export const tokenizerSeeds = [
+  [tokenizerJson, tokenizerConfig],
+  [{ model: tokenizerJson.model }, {}],
+  [
+    {
+      ...tokenizerJson,
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [{ type: 'Lowercase' }, { type: 'Replace', pattern: { String: ' ' }, content: '_' }],
+      },
+      pre_tokenizer: { type: 'Metaspace', replacement: '_', add_prefix_space: true },
+      decoder: {
+        type: 'Sequence',
+        decoders: [
+          { type: 'ByteFallback' },
+          { type: 'Fuse' },
+          { type: 'Strip', content: ' ', start: 1, stop: 0 },
+        ],
+      },
+      model: { ...tokenizerJson.model, merges: ['a b', 'Ġ a'], byte_fallback: true, unk_token: 'a' },
+    },
+    { bos_token: 'a' },
+  ],
+  [
+    {
+      model: {
+        type: 'Unigram',
+        unk_id: 0,
+        vocab: [
+          ['<unk>', 0],
+          ['a', -1.5],
+          ['▁a', -2],
+        ],
+      },
+    },
+    { unk_token: '<unk>', eos_token: '<unk>' },
+  ],
+  [
+    {
+      model: {
+        type: 'WordPiece',
+        unk_token: '[UNK]',
+        continuing_subword_prefix: '##',
+        vocab: { '[UNK]': 0, a: 1, '##b': 2 },
+      },
+    },
+    {},
+  ],
+].map((files) => ({ bytes: encode(files) }));
+
+const ggufTokenizer = {
+  'tokenizer.ggml.model': 'gpt2',
+  'tokenizer.ggml.pre': 'smollm',
+  'tokenizer.ggml.tokens': tokens,
+  'tokenizer.ggml.token_type': [3, 3, 1, 1, 1, 1, 1, 4],
+  'tokenizer.ggml.merges': ['a b', 'Ġ a'],
+  'tokenizer.ggml.bos_token_id': 0,
+  'tokenizer.ggml.eos_token_id': 1,
+  'tokenizer.ggml.add_bos_token': true,
+  'tokenizer.chat_template': '{{ messages }}',
+};
+
+const ggufConfig = {
+  'general.architecture': 'llama',
+  'general.alignment': 32,
+  'split.count': 1,
+  'llama.embedding_length': 4,
+  'llama.attention.head_count': 2,
+  'llama.attention.head_count_kv': 1,
+  'llama.attention.key_length': 2,
+  'llama.rope.scaling.type': 'none',
+  'llama.rope.freq_base': 10000.5,
+  'llama.feed_forward_length': 8,
+  'llama.block_count': 1,
+  'llama.vocab_size': 8,
+  'llama.context_length': 64,
+  'llama.attention.layer_norm_rms_epsilon': 0.00001,
+};
+
+const f32Tensor = (name, dimensions) => ({
+  name,
+  dimensions,
+  type: 0,
+  data: counting(4 * dimensions.reduce((product, size) => product * size, 1)),
+});
+
+const llamaTensors = [
+  f32Tensor('token_embd.weight', [4, 8]),
+  f32Tensor('blk.0.attn_norm.weight', [4]),
+  f32Tensor('blk.0.attn_q.weight', [4, 4]),
+  f32Tensor('blk.0.attn_k.weight', [4, 2]),
+  f32Tensor('blk.0.attn_v.weight', [4, 2]),
+  f32Tensor('blk.0.attn_output.weight', [4, 4]),
+  f32Tensor('blk.0.ffn_norm.weight', [4]),
+  f32Tensor('blk.0.ffn_gate.weight', [4, 8]),
+  f32Tensor('blk.0.ffn_up.weight', [4, 8]),
+  f32Tensor('blk.0.ffn_down.weight', [8, 4]),
+  f32Tensor('output_norm.weight', [4]),
+];
+
+/** A block of each type that has a dequantizer, and some that have none: [id, elements, bytes]. */
+const blocks = [
+  [0, 1, 4],
+  [1, 1, 2],
+  [2, 32, 18],
+  [3, 32, 20],
+  [6, 32, 22],
+  [7, 32, 24],
+  [8, 32, 34],
+  [12, 256, 144],
+  [13, 256, 176],
+  [14, 256, 210],
+  [30, 1, 2],
+  [10, 256, 84],
+  [39, 32, 17],
+];
+
+export const ggufSeeds = [
+  writeGguf({ metadata: {}, tensors: [] }),
+  writeGguf({
+    metadata: {
+      'a.list': [1, 2, 3],
+      'a.nested': [[1, 2], ['x']],
+      'a.string': 'ß',
+      'a.large': 2n ** 63n,
+      'a.half': [0.5],
+    },
+    tensors: [f32Tensor('t', [2, 3]), f32Tensor('scalar', [])],
+  }),
+  ...blocks.map(([type, elements, length]) =>
+    writeGguf({
+      metadata: {},
+      tensors: [{ name: 't', dimensions: [elements, 2], type, data: counting(2 * length) }],
+    }),
+  ),
+  { bytes: fixture('from-python.gguf'), fields: [] },
+];
+
+export const ggufModelSeeds = [
+  writeGguf({ metadata: { ...ggufConfig, ...ggufTokenizer }, tensors: llamaTensors }),
+  writeGguf({
+    metadata: { 'general.architecture': 'llama', ...ggufTokenizer, 'tokenizer.ggml.pre': 'llama-bpe' },
+    tensors: [],
+  }),
+];

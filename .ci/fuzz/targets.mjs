@@ -1,0 +1,384 @@
+import {
+  compileModulePattern,
+  createFormatRegistry,
+  dequantize,
+  formatOfModule,
+  LbsError,
+  loadMatrix,
+  numberFormats,
+  parseQuantizationConfig,
+  parseSafetensorsHeader,
+  safetensorsDtypes,
+} from '../../packages/format/dist/index.js';
+import {
+  createTokenizer,
+  openGguf,
+  openGgufModel,
+  openSafetensors,
+  openShardedSafetensors,
+  parseConfig,
+  parseGgufConfig,
+  parseJsonObject,
+  parseShardIndex,
+  tokenizerFilesOfGguf,
+} from '../../packages/model-loaders/dist/index.js';
+import { mutateBytes } from './mutate-bytes.mjs';
+import { mutateJson } from './mutate-json.mjs';
+import { mutateSafetensors } from './mutate-safetensors.mjs';
+import * as seeds from './seeds.mjs';
+
+/**
+ * @typedef {object} Target A parser that takes bytes from strangers.
+ * @property {string} name
+ * @property {number} share its part of a run's executions
+ * @property {readonly { bytes: Uint8Array, fields?: readonly [number, number][] }[]} seeds valid inputs
+ * @property {(random: object, input: Uint8Array, context: object) => Uint8Array} mutate
+ * @property {(input: Uint8Array) => unknown} execute Throws where the input is refused, and an Error of no package
+ *   where it is accepted and breaks what the parser promises.
+ */
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** Changes a JSON file by its tokens, or now and then by its bytes. */
+const jsonMutation =
+  (words) =>
+  (random, input, { other }) => {
+    if (random.oneIn(8)) return mutateBytes(random, input, { dictionary: words, other });
+    const text = mutateJson(random, decoder.decode(input), { words, other: decoder.decode(other) });
+    return encoder.encode(text);
+  };
+
+const byteMutation =
+  (dictionary = []) =>
+  (random, input, { fields, other }) =>
+    mutateBytes(random, input, { fields, dictionary, other });
+
+const safetensorsMutation =
+  (words) =>
+  (random, input, { other }) =>
+    mutateSafetensors(random, input, { words, other });
+
+/** A file in memory. It reads no more than it has, as the ones that come with the package. */
+function memorySource(bytes, name = 'input') {
+  return {
+    name,
+    size: bytes.length,
+    async read(offset, length) {
+      promise(
+        offset >= 0 && offset + length <= bytes.length,
+        `read ${length} bytes at ${offset} of ${bytes.length}`,
+      );
+      return bytes.slice(offset, offset + length);
+    },
+  };
+}
+
+/** Fails the execution unless what a parser promises holds. */
+function promise(holds, what) {
+  if (!holds) throw new Error(`broken promise: ${what}`);
+}
+
+function promiseShape(shape, name) {
+  promise(
+    shape.every((size) => Number.isSafeInteger(size) && size >= 0),
+    `shape [${shape}] of ${name}`,
+  );
+}
+
+/** Reads every tensor; one that is refused does not keep the others from being read. */
+async function readAll(store) {
+  for (const [name, { shape, byteLength }] of store.tensors) {
+    promiseShape(shape, name);
+    const bytes = await store.readBytes(name);
+    promise(bytes.length === byteLength, `${byteLength} bytes of ${name}`);
+    try {
+      const values = await store.readFloat32(name);
+      promise(values.length === shape.reduce((product, size) => product * size, 1), `the shape of ${name}`);
+    } catch (error) {
+      if (!LbsError.isInstance(error)) throw error;
+    }
+  }
+}
+
+const tensorWords = ['dtype', 'shape', 'data_offsets', '__metadata__', ...safetensorsDtypes];
+const partWords = [
+  'm.weight_shape',
+  'm.weight_packed',
+  'm.weight_shared',
+  'm.weight_scale',
+  'm.weight_scale_base',
+  'm.weight_salient_count',
+  'm.weight_salient_column',
+  'm.weight_salient_residual',
+  'm.weight_salient_scale',
+];
+const configWords = [
+  'head_dim',
+  'rope_scaling',
+  'rope_type',
+  'partial_rotary_factor',
+  'mlp_bias',
+  'quant_method',
+  'lbs',
+  'llama',
+];
+const quantizationWords = [
+  'config_groups',
+  'targets',
+  'weights',
+  'levels',
+  'centre',
+  'float16',
+  'log8',
+  're:.*.*.*.*b',
+  're:(a|b)*',
+  'provenance',
+  '0.2',
+];
+const tokenizerWords = [
+  'ByteLevel',
+  'Metaspace',
+  'Split',
+  'Digits',
+  'Sequence',
+  'Punctuation',
+  'Whitespace',
+  'WhitespaceSplit',
+  'BertPreTokenizer',
+  'Regex',
+  'String',
+  'Isolated',
+  'Removed',
+  'MergedWithPrevious',
+  'BPE',
+  'Unigram',
+  'WordPiece',
+  'WordLevel',
+  'Prepend',
+  'Strip',
+  'Replace',
+  'Precompiled',
+  'NFKC',
+  'BertNormalizer',
+  'ByteFallback',
+  'Fuse',
+  'TemplateProcessing',
+  'RobertaProcessing',
+  'LlamaTokenizer',
+  'added_tokens',
+  'content',
+  'id',
+  'ids',
+  'vocab',
+  'merges',
+  'unk_token',
+  'byte_fallback',
+  '[',
+  '\\p{L}+|(',
+];
+const patternWords = [
+  're:',
+  '(',
+  ')',
+  '(?:',
+  '(?=',
+  '(?<=',
+  '|',
+  '*',
+  '+',
+  '?',
+  '{2,}',
+  '{0,999999}',
+  '[^',
+  ']',
+  '.*',
+  '\\1',
+  '\\d',
+  '\\p{L}',
+  '(a*)*',
+  '(a|a)',
+  'a?',
+  '\\',
+];
+
+/** Names that patterns meet: usual ones, and long ones in which a backtracking matcher would lose itself. */
+const moduleNames = [
+  'model.layers.0.mlp.down_proj',
+  'lm_head',
+  '',
+  'a'.repeat(60),
+  'ab.'.repeat(80),
+  'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab',
+];
+
+const shards = new Map([
+  ['model-00001-of-00002.safetensors', seeds.safetensorsSeeds[1].bytes],
+  ['model-00002-of-00002.safetensors', seeds.safetensorsSeeds[2].bytes],
+]);
+
+const formats = createFormatRegistry();
+
+/** @type {readonly Target[]} */
+export const targets = [
+  {
+    name: 'safetensors-header',
+    share: 4,
+    seeds: seeds.safetensorsSeeds,
+    mutate: safetensorsMutation(tensorWords),
+    execute(input) {
+      const header = parseSafetensorsHeader(input, { file: 'input', fileSize: input.length });
+      let position = 0;
+      for (const [name, { shape, begin, end }] of header.tensors) {
+        promiseShape(shape, name);
+        promise(begin === position && end >= begin, `the range of ${name}`);
+        position = end;
+      }
+      promise(header.dataStart + position === input.length, 'the end of the data');
+    },
+  },
+  {
+    name: 'safetensors',
+    share: 3,
+    seeds: seeds.safetensorsSeeds,
+    mutate: safetensorsMutation(tensorWords),
+    execute: async (input) => readAll(await openSafetensors(memorySource(input))),
+  },
+  {
+    name: 'shard-index',
+    share: 4,
+    seeds: seeds.shardIndexSeeds,
+    mutate: jsonMutation(['weight_map', 'metadata', 'a', 'f16', ...shards.keys()]),
+    async execute(input) {
+      const index = parseShardIndex(parseJsonObject(input, 'input'), 'input');
+      const openShard = async (name) => memorySource(shards.get(name) ?? input, name);
+      await readAll(await openShardedSafetensors(index, openShard, { file: 'input' }));
+    },
+  },
+  {
+    name: 'gguf',
+    share: 7,
+    seeds: seeds.ggufSeeds,
+    mutate: byteMutation(['GGUF', 'general.alignment', 't']),
+    execute: async (input) => readAll(await openGguf(memorySource(input))),
+  },
+  {
+    name: 'gguf-model',
+    share: 4,
+    seeds: seeds.ggufModelSeeds,
+    mutate: byteMutation(['output.weight', 'rope_freqs.weight', 'blk.1', '.bias', 'qwen2', 'gpt-2']),
+    async execute(input) {
+      const model = await openGgufModel(memorySource(input));
+      model.tokenizer.decode(model.tokenizer.encode('ab a1'));
+      for (const name of model.tensorNames) await model.readFloat32(name);
+    },
+  },
+  {
+    name: 'gguf-metadata',
+    share: 5,
+    seeds: seeds.ggufModelSeeds,
+    mutate: byteMutation(['llama.expert_count', 'qwen2', 'gpt-2', '__proto__']),
+    async execute(input) {
+      const reader = await openGguf(memorySource(input));
+      const outcomes = [parseGgufConfig, tokenizerFilesOfGguf].map((parse) => {
+        try {
+          return parse(reader, 'input');
+        } catch (error) {
+          if (!LbsError.isInstance(error)) throw error;
+          return error;
+        }
+      });
+      const refused = outcomes.find((outcome) => outcome instanceof Error);
+      if (refused) throw refused;
+    },
+  },
+  {
+    name: 'config',
+    share: 4,
+    seeds: seeds.configSeeds,
+    mutate: jsonMutation(configWords),
+    execute: (input) => parseConfig(parseJsonObject(input, 'input'), 'input'),
+  },
+  {
+    name: 'quantization-config',
+    share: 2,
+    seeds: seeds.quantizationConfigSeeds,
+    mutate: jsonMutation(quantizationWords),
+    execute(input) {
+      const config = parseQuantizationConfig(parseJsonObject(input, 'input'), 'input');
+      const formatOf = formatOfModule(config);
+      for (const name of moduleNames) formatOf(name);
+    },
+  },
+  {
+    name: 'stored-matrix',
+    share: 2,
+    seeds: seeds.storedMatrixSeeds,
+    mutate(random, input, { other }) {
+      if (random.oneIn(16)) return mutateBytes(random, input, { fields: [[0, 1]], other });
+      const file = safetensorsMutation([...partWords, ...tensorWords])(random, input.subarray(1), {
+        other: other.subarray(1),
+      });
+      const bytes = new Uint8Array(1 + file.length);
+      bytes[0] = input[0];
+      bytes.set(file, 1);
+      return bytes;
+    },
+    async execute(input) {
+      const store = await openSafetensors(memorySource(input.subarray(1)));
+      const format = formats.get(numberFormats[(input[0] ?? 0) % numberFormats.length].name);
+      const read = async (name) => {
+        const info = store.tensors.get(name);
+        return info && { ...info, bytes: await store.readBytes(name) };
+      };
+      const matrix = await loadMatrix('m', format, read, 'input');
+      promise(dequantize(matrix).length === matrix.rows * matrix.columns, 'the size of the matrix');
+    },
+  },
+  {
+    name: 'module-pattern',
+    share: 2,
+    seeds: seeds.modulePatternSeeds,
+    mutate(random, input, context) {
+      // The same part many times: what a backtracking matcher multiplies.
+      if (random.oneIn(4))
+        return encoder.encode(`re:${random.pick(patternWords).repeat(1 + random.below(40))}b`);
+      return byteMutation(patternWords)(random, input, context);
+    },
+    execute(input) {
+      const pattern = decoder.decode(input);
+      const matches = compileModulePattern(pattern);
+      if (!pattern.startsWith('re:')) promise(matches(pattern), 'a name matches itself');
+      for (const name of moduleNames) matches(name);
+    },
+  },
+  {
+    name: 'tokenizer',
+    share: 1,
+    seeds: seeds.tokenizerSeeds,
+    mutate: jsonMutation(tokenizerWords),
+    execute(input) {
+      const [json, config] = filesOf(input);
+      const tokenizer = createTokenizer(json, config, 'input');
+      promise(
+        Number.isSafeInteger(tokenizer.vocabularySize),
+        `the vocabulary size ${tokenizer.vocabularySize}`,
+      );
+      const ids = tokenizer.encode('ab <s> a1');
+      promise(
+        ids.every((id) => Number.isSafeInteger(id) && id >= 0),
+        `the ids ${ids}`,
+      );
+      promise(typeof tokenizer.decode([0, 1, ...ids]) === 'string', 'a text');
+    },
+  },
+];
+
+/** The two files of a tokenizer, from a list of both; each is an object, as parseJsonObject makes sure. */
+function filesOf(input) {
+  const wrapped = parseJsonObject(encoder.encode(`{"files":${decoder.decode(input)}}`), 'input');
+  const [json, config] = Array.isArray(wrapped.files) ? wrapped.files : [wrapped.files];
+  const objectOf = (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  return [objectOf(json), objectOf(config)];
+}
