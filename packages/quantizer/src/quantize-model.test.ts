@@ -123,11 +123,11 @@ describe('recipes', () => {
     [{ name: 'x', rules: [{ targets: ['a'], format: 'int8-g64', solver: 'rtn', salience: 1 }] }, /salience/],
     [
       { name: 'x', rules: [{ targets: ['re:('], format: 'int8-g64', solver: 'rtn' }] },
-      /module pattern "re:\("/,
+      /does not end/,
     ],
     [
       { name: 'x', rules: [{ targets: ['a'], format: 'int8-g64', solver: 'rtn' }], ignore: ['re:('] },
-      /module pattern "re:\("/,
+      /does not end/,
     ],
     ['lbs-4', /recipe/],
   ])('that are malformed are refused: %j', (value, message) => {
