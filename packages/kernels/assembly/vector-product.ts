@@ -159,8 +159,17 @@ function tableRows<B, S>(m: QuantizedHeader, x: usize, xScale: usize, correction
   }
 }
 
+/** Where `ZeroPoint` is bool, a correction is -(sum of the codes) and the group's zero-point says how often it counts. */
 @inline
-function linearRow<B>(m: QuantizedHeader, packed: usize, scale: usize, x: usize, xScale: usize, correction: usize): f32 {
+function linearRow<B, ZeroPoint>(
+  m: QuantizedHeader,
+  packed: usize,
+  scale: usize,
+  zeroPoint: usize,
+  x: usize,
+  xScale: usize,
+  correction: usize,
+): f32 {
   const unitsPerGroup = m.chunksPerGroup;
   let left = unitsPerGroup;
   let sum: v128 = f32x4.splat(0);
@@ -175,11 +184,14 @@ function linearRow<B>(m: QuantizedHeader, packed: usize, scale: usize, x: usize,
     products = addProducts(products, quarterCodes<B>(packed, 1, low, high, two, one), x, 1);
     products = addProducts(products, quarterCodes<B>(packed, 2, low, high, two, one), x, 2);
     products = addProducts(products, quarterCodes<B>(packed, 3, low, high, two, one), x, 3);
-    products = i32x4.add(i32x4.shl(products, 1), v128.load(correction));
+    let offset = v128.load(correction);
+    if (isBoolean<ZeroPoint>()) offset = i32x4.mul(offset, i32x4.splat(2 * <i32>load<u8>(zeroPoint)));
+    products = i32x4.add(i32x4.shl(products, 1), offset);
     sum = addScaled(sum, products, scale, xScale);
     if (--left == 0) {
       left = unitsPerGroup;
       scale += 4;
+      zeroPoint++;
     }
     packed += 8 * offsetof<B>();
     x += 128;
@@ -190,16 +202,24 @@ function linearRow<B>(m: QuantizedHeader, packed: usize, scale: usize, x: usize,
 }
 
 @inline
-function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+function linearRowsOf<B, ZeroPoint>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
   let packed = m.packed;
   let scale = m.scales;
+  let zeroPoint = m.zeroPoints;
   const rowBytes = 8 * offsetof<B>() * m.units;
   const scaleStride = 4 * m.groups;
   for (let row: u32 = 0; row < m.rows; row++) {
-    store<f32>(output + 4 * row, linearRow<B>(m, packed, scale, x, xScale, correction));
+    store<f32>(output + 4 * row, linearRow<B, ZeroPoint>(m, packed, scale, zeroPoint, x, xScale, correction));
     packed += rowBytes;
     scale += scaleStride;
+    zeroPoint += m.groups;
   }
+}
+
+@inline
+function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
+  if (m.zeroPoints) linearRowsOf<B, bool>(m, x, xScale, correction, output);
+  else linearRowsOf<B, void>(m, x, xScale, correction, output);
 }
 
 /**

@@ -2,13 +2,14 @@ import {
   assertQuantizedMatrix,
   decodeScales,
   InvalidArgumentError,
+  type NumberFormat,
   packingUnit,
   type QuantizedMatrix,
   rowLayout,
   type SalientWeights,
 } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
-import { type DecodingPlan, decoders, planDecoding } from './decoding-plan.js';
+import { decoders, planDecoding } from './decoding-plan.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import type { WasmExports } from './wasm-exports.js';
 
@@ -36,8 +37,7 @@ export function loadQuantizedMatrix(
   const chunkColumns = chunkColumnsOf(format.groupSize);
   const chunks = Math.ceil(columns / chunkColumns);
   const paddedColumns = packingUnit * rowLayout(format, columns).units;
-  const isVectorReady = chunkColumns === packingUnit && !format.zeroPoint;
-  const vectorOffset = isVectorReady ? vectorOffsetOf(planDecoding(format)) : undefined;
+  const vectorOffset = chunkColumns === packingUnit ? vectorOffsetOf(format) : undefined;
   const panelBytes = 8 * paddedColumns;
   // The operations must not hold on to `matrix`: its bytes are in the memory now.
   const hasSalient = matrix.salient !== undefined;
@@ -75,12 +75,15 @@ export function loadQuantizedMatrix(
   ];
 }
 
-/** What the one-token kernel takes from its unsigned levels; undefined where it does not know the decoder. */
-function vectorOffsetOf({ decoder, doubledCentre }: DecodingPlan): number | undefined {
-  if (decoder === 'linear') return doubledCentre;
-  return decoder === 'linearBlocks' || decoder === 'linearPattern' || decoder === 'lookup'
-    ? undefined
-    : tableOffset;
+/**
+ * What the one-token kernel takes from its unsigned levels; undefined where it does not know the decoder. Zero-points are
+ * a factor of their own, so it is 1 with them.
+ */
+function vectorOffsetOf(format: NumberFormat): number | undefined {
+  const { decoder, doubledCentre } = planDecoding(format);
+  if (decoder === 'linear') return format.zeroPoint ? 1 : doubledCentre;
+  const isTable = decoder === 'codebook' || decoder === 'codebookHalves' || decoder === 'table';
+  return isTable && !format.zeroPoint ? tableOffset : undefined;
 }
 
 /** Columns that share one weight scale and one activation scale: gcd(64, group size), a multiple of 16. */
