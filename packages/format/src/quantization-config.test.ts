@@ -21,7 +21,7 @@ const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.re
 
 interface EditableGroup {
   targets: unknown;
-  weights?: Record<string, unknown> & { level_table: { levels: unknown; centre: unknown } };
+  weights?: Record<string, unknown> & { level_table: { levels: unknown; centre?: unknown } };
 }
 
 describe('quantization_config', () => {
