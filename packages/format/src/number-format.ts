@@ -20,6 +20,7 @@ export interface NumberFormat {
   readonly scaleEncoding: ScaleEncoding;
 }
 
+/** A number format as it is declared: what is left out follows from the rest. */
 export interface NumberFormatOptions {
   readonly name: string;
   readonly privateBits: number;

@@ -1,0 +1,97 @@
+/**
+ * Writes the public interface of every published package, one report for each entry point, to `api/` in its folder.
+ * The reports are committed, so that a review sees a change of what users depend on. Needs built packages.
+ *
+ *     node .ci/api-reports.mjs            writes
+ *     node .ci/api-reports.mjs --check    writes nothing, and fails with the difference where a report is not up to date
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
+import { isProgram } from './is-program.mjs';
+import { readWorkspace, repositoryRoot } from './workspace.mjs';
+
+/** Name of an entry point's report without its ending: `.` is `index`, `./node` is `node`. */
+export function reportName(entry) {
+  return entry === '.' ? 'index' : entry.slice(2).replaceAll('/', '-');
+}
+
+/** Entry points with types, from a manifest's `exports`. @returns {{ name: string, types: string }[]} */
+export function entryPoints({ exports }) {
+  return Object.entries(exports)
+    .filter(([, conditions]) => conditions.types !== undefined)
+    .map(([entry, { types }]) => ({ name: reportName(entry), types }));
+}
+
+/** Names of a report's exports that have no doc comment. */
+export function undocumentedExports(report) {
+  const declaration =
+    /^\/\/ @public \(undocumented\)\nexport (?:abstract )?(?:class|const|function|interface|type) (\w+)/gm;
+  return [...report.matchAll(declaration)].map(([, name]) => name);
+}
+
+/** Brings one entry point's report up to date, or with `check` says how it is not. */
+function report(pkg, { name, types }, check) {
+  const projectFolder = join(repositoryRoot, pkg.folder);
+  const reportFolder = join(projectFolder, 'api');
+  if (!check) mkdirSync(reportFolder, { recursive: true });
+  const config = ExtractorConfig.prepare({
+    configObject: {
+      projectFolder,
+      mainEntryPointFilePath: join(projectFolder, types),
+      compiler: { tsconfigFilePath: join(projectFolder, 'tsconfig.json') },
+      apiReport: {
+        enabled: true,
+        includeForgottenExports: true,
+        reportFileName: name,
+        reportFolder,
+        reportTempFolder: join(repositoryRoot, 'node_modules/.cache/api-reports', pkg.shortName),
+      },
+      docModel: { enabled: false },
+      dtsRollup: { enabled: false },
+      tsdocMetadata: { enabled: false },
+      newlineKind: 'lf',
+      messages: {
+        compilerMessageReporting: { default: { logLevel: 'error' } },
+        extractorMessageReporting: {
+          default: { logLevel: 'none' },
+          'ae-forgotten-export': { logLevel: 'none', addToApiReportFile: true },
+        },
+        tsdocMessageReporting: { default: { logLevel: 'none' } },
+      },
+    },
+    packageJsonFullPath: join(projectFolder, 'package.json'),
+  });
+  const messages = [];
+  const { apiReportChanged, errorCount } = Extractor.invoke(config, {
+    localBuild: !check,
+    printApiReportDiff: check,
+    messageCallback: (message) => {
+      message.handled = true;
+      if (message.logLevel === 'error' || message.messageId === 'console-api-report-diff')
+        messages.push(message.text);
+    },
+  });
+  if (errorCount > 0) throw new Error(`${pkg.folder}: ${messages.join('\n')}`);
+  return { path: config.reportFilePath, changed: apiReportChanged, difference: messages.join('\n') };
+}
+
+function run(check) {
+  let changes = 0;
+  for (const pkg of readWorkspace(repositoryRoot).filter(({ manifest }) => !manifest.private)) {
+    for (const entry of entryPoints(pkg.manifest)) {
+      const { path, changed, difference } = report(pkg, entry, check);
+      const result = !changed ? 'up to date' : check ? 'NOT UP TO DATE' : 'written';
+      console.log(`${relative(repositoryRoot, path).padEnd(44)} ${result}`);
+      if (changed) changes++;
+      if (changed && check) console.log(difference);
+      const undocumented = changed && check ? [] : undocumentedExports(readFileSync(path, 'utf8'));
+      if (undocumented.length > 0) console.log(`  exports without a comment: ${undocumented.join(', ')}`);
+    }
+  }
+  if (!check || changes === 0) return true;
+  console.log('The public interface changed. If it should, run `pnpm api` and commit the reports.');
+  return false;
+}
+
+if (isProgram(import.meta)) process.exitCode = run(process.argv.includes('--check')) ? 0 : 1;
