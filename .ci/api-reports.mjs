@@ -1,13 +1,15 @@
 /**
- * Writes the public interface of every published package, one report for each entry point, to `api/` in its folder.
+ * Writes the public interface of every published package, one report for each entry point or command, to `api/` in its
+ * folder.
  * The reports are committed, so that a review sees a change of what users depend on. Needs built packages.
  *
  *     node .ci/api-reports.mjs            writes
  *     node .ci/api-reports.mjs --check    writes nothing, and fails with the difference where a report is not up to date
  */
-import { mkdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
+import { commandReport } from './command-report.mjs';
 import { isProgram } from './is-program.mjs';
 import { readWorkspace, repositoryRoot } from './workspace.mjs';
 
@@ -31,7 +33,7 @@ export function undocumentedExports(report) {
 }
 
 /** Brings one entry point's report up to date, or with `check` says how it is not. */
-function report(pkg, { name, types }, check) {
+function reportEntry(pkg, { name, types }, check) {
   const projectFolder = join(repositoryRoot, pkg.folder);
   const reportFolder = join(projectFolder, 'api');
   if (!check) mkdirSync(reportFolder, { recursive: true });
@@ -76,11 +78,37 @@ function report(pkg, { name, types }, check) {
   return { path: config.reportFilePath, changed: apiReportChanged, difference: messages.join('\n') };
 }
 
+/** Brings the report of a package's command up to date, or with `check` says how it is not. */
+function reportCommand(pkg, name, program, check) {
+  const path = join(repositoryRoot, pkg.folder, 'api', `${name}.txt`);
+  const text = commandReport(join(repositoryRoot, pkg.folder, program));
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const changed = text !== before;
+  if (changed && !check) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
+  return { path, changed, difference: lineDifference(before, text) };
+}
+
+/** Lines that only one of two texts has. */
+export function lineDifference(before, after) {
+  const [old, now] = [before.split('\n'), after.split('\n')];
+  const gone = old.filter((line) => !now.includes(line)).map((line) => `- ${line}`);
+  return [...gone, ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`)].join('\n');
+}
+
+function* reports(pkg, check) {
+  for (const entry of entryPoints(pkg.manifest)) yield reportEntry(pkg, entry, check);
+  for (const [name, program] of Object.entries(pkg.manifest.bin ?? {})) {
+    yield reportCommand(pkg, name, program, check);
+  }
+}
+
 function run(check) {
   let changes = 0;
   for (const pkg of readWorkspace(repositoryRoot).filter(({ manifest }) => !manifest.private)) {
-    for (const entry of entryPoints(pkg.manifest)) {
-      const { path, changed, difference } = report(pkg, entry, check);
+    for (const { path, changed, difference } of reports(pkg, check)) {
       const result = !changed ? 'up to date' : check ? 'NOT UP TO DATE' : 'written';
       console.log(`${relative(repositoryRoot, path).padEnd(44)} ${result}`);
       if (changed) changes++;
