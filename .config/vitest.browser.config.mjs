@@ -37,6 +37,7 @@ export default defineConfig({
       enabled: true,
       headless: true,
       screenshotFailures: false,
+      connectTimeout: 120_000,
       provider: playwright({
         launchOptions: { executablePath: findChromium(), args: chromiumArguments },
       }),
