@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { continuationTask, continuationTaskItems, heldOutText, referenceModel } from '@lbs/datasets';
 import { parseMultipleChoiceTask } from '@lbs/eval-harness';
 import Table from 'cli-table3';
@@ -13,20 +14,25 @@ import {
 } from './benchmark-models.js';
 import type { ResultRow } from './benchmark-results.js';
 import { describeEnvironment } from './environment.js';
-import { columns } from './markdown-report.js';
+import { columns, markdownTable } from './markdown-report.js';
 import { createProgress } from './progress.js';
 import { measureQuality } from './quality.js';
+import { updateReadmeTable } from './readme-table.js';
 import { writeResults } from './results-folder.js';
 import { sampleItems } from './sample-items.js';
 import { measureSpeed } from './speed.js';
 
 const chunks = 160;
-const zeroShotItems = 250;
+const zeroShotItems = 500;
 const prefillTokens = 128;
 const decodeTokens = 64;
 const speedRounds = 9;
 const seed = 0;
 
+/** Whether this is the run that the README shows. */
+const { reference: isReference } = parseArgs({
+  options: { reference: { type: 'boolean', default: false } },
+}).values;
 const startedAt = new Date();
 const environment = describeEnvironment();
 const progress = createProgress();
@@ -106,7 +112,9 @@ try {
       rows,
     },
     new URL('../results/', import.meta.url),
+    ...(isReference ? ['reference'] : []),
   );
+  if (isReference) await updateReadmeTable(new URL('../../README.md', import.meta.url), markdownTable(rows));
   console.log(
     `Written to ${relative(process.cwd(), fileURLToPath(results))} in ${((Date.now() - startedAt.getTime()) / 1000).toFixed(0)} s`,
   );

@@ -3,9 +3,13 @@ import type { BenchmarkResults } from './benchmark-results.js';
 import { chartOf } from './chart.js';
 import { markdownReport } from './markdown-report.js';
 
-/** Writes results.json, report.md and chart.svg into a folder of the run's own; returns the folder. */
-export async function writeResults(results: BenchmarkResults, into: URL): Promise<URL> {
-  const folder = new URL(`${results.startedAt.replaceAll(':', '-').replace(/\..*/, '')}/`, into);
+/** Writes results.json, report.md and chart.svg into a folder, by default one of the run's own; returns the folder. */
+export async function writeResults(
+  results: BenchmarkResults,
+  into: URL,
+  name = results.startedAt.replaceAll(':', '-').replace(/\..*/, ''),
+): Promise<URL> {
+  const folder = new URL(`${name}/`, into);
   await mkdir(folder, { recursive: true });
   const { environment, ...rest } = results;
   const json = {
