@@ -19,7 +19,6 @@ export interface AttentionShape {
   readonly start: number;
 }
 
-/** What kernels are made with. */
 export interface KernelsOptions {
   /** Size of the memory at the start; it grows on demand. Default 1 MiB. */
   readonly initialBytes?: number;
