@@ -25,3 +25,8 @@ test('a file that does not load counts as a failure, a failed test counts once',
 test('no results at all are a failure', () => {
   expect(closingLine(undefined)).toBe('0 passed, 1 failed, 0 skipped');
 });
+
+test('runs are summed, and one without results is a failure beside the others', () => {
+  expect(closingLine(counts, counts)).toBe('24 passed, 0 failed, 6 skipped');
+  expect(closingLine(counts, undefined)).toBe('12 passed, 1 failed, 3 skipped');
+});

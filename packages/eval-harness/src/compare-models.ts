@@ -7,6 +7,7 @@ import { chunkLogits, negativeLogLikelihoods, type Perplexity, perplexityOf } fr
 import { type EvaluatedText, type PerplexityOptions, prepareChunks } from './protocol.js';
 import { meanWithStandardError } from './statistics.js';
 
+/** What is compared with what, and on which text. */
 export interface CompareModelsOptions<Name extends string = string> extends PerplexityOptions {
   /** The original model; runs once, however many models are compared with it. */
   readonly reference: EvaluatedModel;
@@ -16,6 +17,7 @@ export interface CompareModelsOptions<Name extends string = string> extends Perp
   readonly text: string | readonly number[];
 }
 
+/** The reference's perplexity, and each model's with its KL divergence from the reference. */
 export interface ModelComparison<Name extends string = string> extends EvaluatedText {
   readonly reference: { readonly perplexity: Perplexity };
   readonly models: Readonly<Record<Name, { readonly perplexity: Perplexity; readonly kld: KlDivergence }>>;

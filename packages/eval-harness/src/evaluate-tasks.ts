@@ -7,10 +7,12 @@ import { evaluateMultipleChoice, type TaskOptions } from './multiple-choice.js';
 import type { Estimate } from './statistics.js';
 import type { Task } from './task.js';
 
+/** How far the task has come that is being evaluated. */
 export interface TaskProgress extends EvaluationProgress {
   readonly task: string;
 }
 
+/** Options of an evaluation of several tasks. */
 export interface EvaluateTasksOptions extends Omit<TaskOptions, 'onProgress'> {
   /** What the results call the model: a hub id or a path. */
   readonly modelName?: string | undefined;

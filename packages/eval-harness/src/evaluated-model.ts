@@ -30,10 +30,12 @@ export interface EvaluatedModel {
   generate?(tokens: readonly number[], options: GenerateOptions): Promise<string>;
 }
 
+/** Options of every call of a model. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a greedy continuation. */
 export interface GenerateOptions extends CallOptions {
   readonly maximumTokens: number;
   /** Texts before which the generation stops. */
@@ -49,6 +51,7 @@ export interface EvaluationProgress {
   readonly value: number;
 }
 
+/** Options that every evaluation takes. */
 export interface EvaluationOptions {
   /** Aborts between two calls of the model, and inside one where the model heeds it. */
   readonly signal?: AbortSignal | undefined;

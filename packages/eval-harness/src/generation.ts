@@ -4,6 +4,7 @@ import { limitItems, type TaskOptions } from './multiple-choice.js';
 import { type Estimate, shareWithStandardError } from './statistics.js';
 import type { GenerationTask } from './task.js';
 
+/** What the model wrote for one item. */
 export interface GenerationSample {
   readonly answers: readonly string[];
   /** What the model wrote, without white space around it. */
@@ -11,6 +12,7 @@ export interface GenerationSample {
   readonly correct: boolean;
 }
 
+/** The figure of a generation task, and what it is made of. */
 export interface GenerationResult {
   readonly items: number;
   /** Share of items whose response equals one of the answers. */

@@ -1,5 +1,6 @@
 import { EvaluationError } from './errors.js';
 
+/** How llama.cpp's perplexity tool cuts a text. */
 export interface LlamaCppChunkOptions {
   /** Tokens of a chunk (llama.cpp's n_ctx). */
   readonly contextLength: number;

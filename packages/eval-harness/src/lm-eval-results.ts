@@ -32,6 +32,7 @@ export interface LmEvalResults {
  */
 export type TaskMetrics = Readonly<Record<string, number | string>>;
 
+/** A task's settings in the spelling of lm-eval's task files. */
 export interface TaskConfig {
   readonly task: string;
   readonly output_type: 'multiple_choice' | 'generate_until';

@@ -6,6 +6,7 @@ import { checkTokens, requestLogits } from './model-calls.js';
 import { type Estimate, indexOfMaximum, shareWithStandardError } from './statistics.js';
 import type { MultipleChoiceItem, MultipleChoiceTask } from './task.js';
 
+/** Options of the evaluation of one task. */
 export interface TaskOptions extends EvaluationOptions {
   /** Evaluate the first so many items only. */
   readonly limit?: number | undefined;
@@ -21,6 +22,7 @@ export interface MultipleChoiceSample {
   readonly predictionNormalized: number;
 }
 
+/** The figures of a multiple-choice task, and what they are made of. */
 export interface MultipleChoiceResult {
   readonly items: number;
   /** Share of items whose right choice has the largest log-likelihood. */

@@ -11,6 +11,7 @@ import { type Estimate, meanWithStandardError } from './statistics.js';
  */
 export type Perplexity = Estimate;
 
+/** Perplexity, and the text and protocol that it belongs to. */
 export interface PerplexityResult extends EvaluatedText {
   readonly perplexity: Perplexity;
   /** Mean negative log-likelihood in nats a token. */

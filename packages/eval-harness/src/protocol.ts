@@ -4,6 +4,7 @@ import { hashTokens } from './hashes.js';
 import { type LlamaCppChunk, llamaCppChunks, scoredPositions } from './llama-cpp-chunks.js';
 import { checkTokens } from './model-calls.js';
 
+/** How a text is cut into chunks, and how many count. */
 export interface PerplexityOptions extends EvaluationOptions {
   /** Tokens of a chunk; llama.cpp's default is 512. At most the model's context. */
   readonly contextLength?: number | undefined;

@@ -42,6 +42,7 @@ export interface GenerationTask {
   readonly items: readonly GenerationItem[];
 }
 
+/** A task of either kind. */
 export type Task = MultipleChoiceTask | GenerationTask;
 
 /** What a task's JSON file says; `items` names the JSONL file beside it. */

@@ -16,7 +16,7 @@ describe('bit planes', () => {
 
   test('the example of SPEC 4: codes 0 to 7 again and again, in 3 bits', () => {
     const codes = Uint8Array.from({ length: 64 }, (_, i) => i % 8);
-    const hex = Buffer.from(packedRow(codes, 3)).toString('hex');
+    const hex = Array.from(packedRow(codes, 3), (byte) => byte.toString(16).padStart(2, '0')).join('');
     // 2-bit plane: byte j holds the low bits of codes j, j+16, j+32, j+48; 1-bit plane: those above.
     expect(hex).toBe('0055aaff0055aaff0055aaff0055aaff00000000ffffffff');
   });

@@ -22,6 +22,7 @@ export interface NumberFormat {
   readonly scaleEncoding: ScaleEncodingName;
 }
 
+/** A number format as it is declared: what is left out follows from the rest. */
 export interface NumberFormatOptions {
   readonly name: string;
   readonly privateBits: number;

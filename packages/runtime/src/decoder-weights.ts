@@ -36,6 +36,7 @@ export interface DecoderWeights {
   readonly bytes: number;
 }
 
+/** How far the loading of a model has come; reported after every tensor. */
 export interface LoadProgress {
   readonly tensor: string;
   /** Tensors in memory so far, and in all. */
@@ -43,6 +44,7 @@ export interface LoadProgress {
   readonly total: number;
 }
 
+/** Options of the loading of a model. */
 export interface LoadOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;

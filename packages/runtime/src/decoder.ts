@@ -7,6 +7,7 @@ import { batchTokens, ForwardPass } from './forward-pass.js';
 /** Longest context that gets a cache unless the caller asks for more: a model may declare 128 Ki positions. */
 const defaultContextLength = 2048;
 
+/** What a decoder is loaded with. */
 export interface DecoderOptions extends LoadOptions {
   /** Positions of the KV cache. Default: what the model was trained for, at most 2048. */
   readonly contextLength?: number;

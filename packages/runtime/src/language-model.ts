@@ -3,6 +3,7 @@ import type { ModelSource } from '@lbs/model-loaders';
 import { type Decoder, type DecoderOptions, loadDecoder } from './decoder.js';
 import { createSampler, type SamplingOptions } from './sampling.js';
 
+/** Options of a generation that is read token by token. */
 export interface StreamOptions extends SamplingOptions {
   /** Most tokens to generate. Default: what the context has left. */
   readonly maxTokens?: number;
@@ -11,6 +12,7 @@ export interface StreamOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a greedy continuation, as the evaluation harness asks for it. */
 export interface GenerateOptions {
   readonly maximumTokens: number;
   /** Texts before which the generation stops. */

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '@lbs/format';
 /** Chooses the next token from its logits [vocabulary]. */
 export type Sampler = (logits: Float32Array) => number;
 
+/** How the next token is chosen. */
 export interface SamplingOptions {
   /** 0, the default, always takes the most likely token. */
   readonly temperature?: number;
@@ -10,6 +11,7 @@ export interface SamplingOptions {
   readonly seed?: number;
 }
 
+/** A sampler for one text. Throws InvalidArgumentError where the temperature is negative or not finite. */
 export function createSampler({ temperature = 0, seed = 0 }: SamplingOptions = {}): Sampler {
   if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
     throw new InvalidArgumentError(`temperature ${temperature} is not a number of at least 0`);
