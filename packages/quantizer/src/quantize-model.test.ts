@@ -112,10 +112,7 @@ describe('recipes', () => {
   test.each([
     [{ name: 'x', rules: [] }, /rules/],
     [{ name: 'x', rules: [{ targets: ['a'], format: 'int8-g64', solver: 'rtn', salience: 1 }] }, /salience/],
-    [
-      { name: 'x', rules: [{ targets: ['re:('], format: 'int8-g64', solver: 'rtn' }] },
-      /does not end/,
-    ],
+    [{ name: 'x', rules: [{ targets: ['re:('], format: 'int8-g64', solver: 'rtn' }] }, /does not end/],
     ['lbs-4', /recipe/],
   ])('that are malformed are refused: %j', (value, message) => {
     expect(() => parseRecipe(value)).toThrow(message);
