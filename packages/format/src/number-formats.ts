@@ -13,15 +13,22 @@ export * from './number-formats/floating-point.js';
 export * from './number-formats/integer.js';
 export * from './number-formats/lbs.js';
 
-export const int8 = integerFormat(8);
-export const int4 = integerFormat(4);
-export const int3 = integerFormat(3);
+/** INT8 with a binary16 scale for 64 weights: 8.25 bits. */
+export const int8 = /* @__PURE__ */ integerFormat(8);
+/** INT4 with a binary16 scale for 64 weights: 4.25 bits. */
+export const int4 = /* @__PURE__ */ integerFormat(4);
+/** INT3 with a binary16 scale for 64 weights: 3.25 bits. */
+export const int3 = /* @__PURE__ */ integerFormat(3);
 /** Two low bits shared by 16 weights, an 8-bit scale for 64: b + 0.25 bits and 16 bits a row. */
 const sharing = { sharedBits: 2, sharingBlock: 16 };
-export const lbs4 = lbsFormat({ privateBits: 4, ...sharing, levelTable: lloydLevelTable6 });
-export const lbs3 = lbsFormat({ privateBits: 3, ...sharing, levelTable: lloydLevelTable5 });
-export const lbs4Linear = lbsFormat({ privateBits: 4, ...sharing });
-export const lbs3Linear = lbsFormat({ privateBits: 3, ...sharing });
+/** LBS with 4 private bits on Lloyd-Max levels: 4.25 bits and 16 bits a row. */
+export const lbs4 = /* @__PURE__ */ lbsFormat({ privateBits: 4, ...sharing, levelTable: lloydLevelTable6 });
+/** LBS with 3 private bits on Lloyd-Max levels: 3.25 bits and 16 bits a row. */
+export const lbs3 = /* @__PURE__ */ lbsFormat({ privateBits: 3, ...sharing, levelTable: lloydLevelTable5 });
+/** `lbs4` on evenly spaced levels, the integer format of the LBS paper. */
+export const lbs4Linear = /* @__PURE__ */ lbsFormat({ privateBits: 4, ...sharing });
+/** `lbs3` on evenly spaced levels. */
+export const lbs3Linear = /* @__PURE__ */ lbsFormat({ privateBits: 3, ...sharing });
 
 /**
  * The number formats that come with the package. Of the linear LBS formats those with blocks of 16 are named here;

@@ -45,6 +45,7 @@ export const scaleEncodings = {
   e4m3: e4m3Scale,
 } as const satisfies Record<string, ScaleEncoding>;
 
+/** A scale encoding's name in `quantization_config`. */
 export type ScaleEncodingName = keyof typeof scaleEncodings;
 
 /** The encoding that a format names. */

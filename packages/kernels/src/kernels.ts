@@ -28,6 +28,7 @@ export interface CodeRows {
   readonly bits: number;
 }
 
+/** How the memory of kernels begins. */
 export interface KernelsOptions {
   /** Size of the memory at the start; it grows on demand. Default 1 MiB. */
   readonly initialBytes?: number;

@@ -31,6 +31,7 @@ export interface Verification {
   readonly failures: readonly DamagedTensor[];
 }
 
+/** Cancelling and progress of a verification. */
 export interface VerifyOptions extends CancelOptions {
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
 }

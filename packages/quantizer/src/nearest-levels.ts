@@ -19,6 +19,7 @@ export interface NearestLevels {
   readonly codes: Uint8Array;
 }
 
+/** The tables of a format; made once and used for all of its groups. */
 export function buildNearestLevels(format: NumberFormat): NearestLevels {
   const table = doubledLevels(format.levelTable);
   const least = table[0]!;

@@ -48,6 +48,7 @@ export interface QuantizationProgress {
   readonly relativeError: number;
 }
 
+/** Parts to choose from, cancelling and progress. */
 export interface QuantizeModelOptions {
   readonly parts?: QuantizerParts;
   readonly signal?: AbortSignal;

@@ -36,6 +36,7 @@ export interface RowEncoder {
   encode(group: WeightGroup, scale: number, into: RowCodes, zeroPoint?: number): void;
 }
 
+/** The encoder of a format. It keeps working memory, so it serves one caller at a time. */
 export function createRowEncoder(format: NumberFormat): RowEncoder {
   const { rows, least, greatest, width, levels, codes } = buildNearestLevels(format);
   const block = format.sharedBits === 0 ? format.groupSize : format.sharingBlock;

@@ -1,5 +1,6 @@
 import type { NumberFormat, QuantizedMatrix } from '@lbs/format';
 
+/** What a solver works on. */
 export interface SolverInput {
   /** [rows, columns], finite. */
   readonly weights: Float32Array;

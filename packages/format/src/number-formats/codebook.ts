@@ -19,28 +19,32 @@ export const iq4nlLevelTable: LevelTable = {
   centre: 127,
 };
 
-export const nf4 = defineNumberFormat({
+/** NF4 with a binary16 scale for 64 weights. */
+export const nf4 = /* @__PURE__ */ defineNumberFormat({
   name: 'nf4-g64',
   privateBits: 4,
   groupSize: 64,
   levelTable: nf4LevelTable,
 });
 
-export const iq4nl = defineNumberFormat({
+/** The levels of IQ4_NL with a binary16 scale for 32 weights, as llama.cpp has it. */
+export const iq4nl = /* @__PURE__ */ defineNumberFormat({
   name: 'iq4nl-g32',
   privateBits: 4,
   groupSize: 32,
   levelTable: iq4nlLevelTable,
 });
 
-export const lloyd4 = defineNumberFormat({
+/** 16 Lloyd-Max levels for normally distributed weights, nothing shared. */
+export const lloyd4 = /* @__PURE__ */ defineNumberFormat({
   name: 'lloyd4-g64',
   privateBits: 4,
   groupSize: 64,
   levelTable: lloydLevelTable4,
 });
 
-export const lloyd3 = defineNumberFormat({
+/** 8 Lloyd-Max levels for normally distributed weights, nothing shared. */
+export const lloyd3 = /* @__PURE__ */ defineNumberFormat({
   name: 'lloyd3-g64',
   privateBits: 3,
   groupSize: 64,

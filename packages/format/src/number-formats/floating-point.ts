@@ -13,7 +13,7 @@ export const e2m1LevelTable: LevelTable = {
 };
 
 /** FP4 with a binary16 scale for 64 weights. */
-export const fp4 = defineNumberFormat({
+export const fp4 = /* @__PURE__ */ defineNumberFormat({
   name: 'fp4-g64',
   privateBits: 4,
   groupSize: 64,
@@ -21,7 +21,7 @@ export const fp4 = defineNumberFormat({
 });
 
 /** MXFP4 of the OCP Microscaling Formats specification 1.0: FP4 with a power of two for 32 weights. */
-export const mxfp4 = defineNumberFormat({
+export const mxfp4 = /* @__PURE__ */ defineNumberFormat({
   name: 'mxfp4-g32',
   privateBits: 4,
   groupSize: 32,
@@ -30,7 +30,7 @@ export const mxfp4 = defineNumberFormat({
 });
 
 /** NVFP4: FP4 with an FP8 scale for 16 weights and a float32 scale of the tensor. */
-export const nvfp4 = defineNumberFormat({
+export const nvfp4 = /* @__PURE__ */ defineNumberFormat({
   name: 'nvfp4-g16',
   privateBits: 4,
   groupSize: 16,

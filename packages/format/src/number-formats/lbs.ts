@@ -2,6 +2,7 @@ import { type LevelTable, linearLevelTable } from '../level-table.js';
 import { defineNumberFormat, type NumberFormat } from '../number-format.js';
 import type { ScaleEncodingName } from '../scale-encoding.js';
 
+/** The declaration of a format with shared bits. */
 export interface LbsFormatOptions {
   /** b, 1 to 7. */
   readonly privateBits: number;

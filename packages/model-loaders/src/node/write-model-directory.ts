@@ -18,6 +18,7 @@ export interface ModelToWrite {
   readonly tokenizerFiles: ReadonlyMap<string, Uint8Array>;
 }
 
+/** How a model directory is written. */
 export interface WriteModelOptions extends CancelOptions {
   /** Whether a directory of that name may be replaced. Default false. */
   readonly replace?: boolean;

@@ -22,6 +22,7 @@ export interface WriteProgress {
   readonly bytesTotal: number;
 }
 
+/** Cancelling and progress of a file that is written. */
 export interface WriteSafetensorsOptions extends CancelOptions {
   readonly onProgress?: ((progress: WriteProgress) => void) | undefined;
   /** Whether the metadata gets a checksum of every tensor, which `verifyModel` compares. Default false. */
