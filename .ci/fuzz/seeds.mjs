@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import {
+  checksumMetadata,
   numberFormats,
-  rowLayout,
+  partSizes,
   serializeQuantizationConfig,
   serializeSafetensorsHeader,
   storeMatrix,
+  tensorChecksum,
 } from '../../packages/format/dist/index.js';
 import { writeGguf } from './gguf-writer.mjs';
 
@@ -45,20 +47,30 @@ export const safetensorsSeeds = [
   fixture('from-python.safetensors'),
 ].map((bytes) => ({ bytes }));
 
+/** Files with checksums: right ones, one that is wrong, one of a tensor that does not exist. */
+export const checksumSeeds = [0, 1, 2].map((variant) => {
+  const tensors = [tensor('a', 'F32', [2, 2], 16), tensor('b', 'U8', [3], 3)];
+  const checksums = new Map(tensors.map(({ name, bytes }) => [name, tensorChecksum(bytes)]));
+  if (variant === 1) checksums.set('b', '00000000');
+  if (variant === 2) checksums.set('c', '00000000');
+  return { bytes: safetensors(tensors, { format: 'lbs', ...checksumMetadata(checksums) }) };
+});
+
 /** A matrix of every format, two rows whose last group is short, with and without salient weights. */
 export const storedMatrixSeeds = numberFormats.flatMap((format, formatIndex) =>
   [false, true].map((hasSalient) => {
     const rows = 2;
     const columns = 20;
-    const row = rowLayout(format, columns);
+    const sizes = partSizes(format, rows, columns);
     const matrix = {
       format,
       rows,
       columns,
-      packed: counting(rows * row.packedBytes),
-      shared: counting(rows * row.sharedBytes),
-      scales: counting(rows * row.scaleBytes),
-      scaleBases: counting(rows * row.scaleBaseBytes),
+      packed: counting(sizes.packed),
+      shared: counting(sizes.shared),
+      scales: counting(sizes.scales),
+      scaleBases: counting(sizes.scaleBases),
+      ...(format.zeroPoint && { zeroPoints: counting(sizes.zeroPoints) }),
       ...(hasSalient && {
         salient: {
           counts: Uint32Array.of(2, 1),

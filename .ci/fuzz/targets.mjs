@@ -9,6 +9,7 @@ import {
   parseQuantizationConfig,
   parseSafetensorsHeader,
   safetensorsDtypes,
+  storedSuffixes,
 } from '../../packages/format/dist/index.js';
 import {
   createTokenizer,
@@ -21,6 +22,7 @@ import {
   parseJsonObject,
   parseShardIndex,
   tokenizerFilesOfGguf,
+  verifySafetensors,
 } from '../../packages/model-loaders/dist/index.js';
 import { mutateBytes } from './mutate-bytes.mjs';
 import { mutateJson } from './mutate-json.mjs';
@@ -102,17 +104,7 @@ async function readAll(store) {
 }
 
 const tensorWords = ['dtype', 'shape', 'data_offsets', '__metadata__', ...safetensorsDtypes];
-const partWords = [
-  'm.weight_shape',
-  'm.weight_packed',
-  'm.weight_shared',
-  'm.weight_scale',
-  'm.weight_scale_base',
-  'm.weight_salient_count',
-  'm.weight_salient_column',
-  'm.weight_salient_residual',
-  'm.weight_salient_scale',
-];
+const partWords = Object.values(storedSuffixes).map((suffix) => `m.${suffix}`);
 const configWords = [
   'head_dim',
   'rope_scaling',
@@ -134,6 +126,10 @@ const quantizationWords = [
   're:.*.*.*.*b',
   're:(a|b)*',
   'provenance',
+  'ignore',
+  'group_1',
+  'zero_point',
+  'e4m3',
   '0.2',
 ];
 const tokenizerWords = [
@@ -243,6 +239,16 @@ export const targets = [
     seeds: seeds.safetensorsSeeds,
     mutate: safetensorsMutation(tensorWords),
     execute: async (input) => readAll(await openSafetensors(memorySource(input))),
+  },
+  {
+    name: 'verify',
+    share: 2,
+    seeds: seeds.checksumSeeds,
+    mutate: safetensorsMutation(['crc32.a', 'crc32.b', 'crc32.', ...tensorWords]),
+    async execute(input) {
+      const { ok, failures } = await verifySafetensors(memorySource(input));
+      promise(ok === (failures.length === 0), 'a file is well when nothing failed');
+    },
   },
   {
     name: 'shard-index',
