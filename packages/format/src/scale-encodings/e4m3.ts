@@ -1,5 +1,5 @@
-import type { ScaleEncoding } from '../scale-encoding.js';
 import { float32Scale } from './float32.js';
+import type { ScaleEncoding } from './scale-encoding.js';
 
 /** The code of the largest value, 448; the one above it is NaN. */
 const largestCode = 0x7e;

@@ -1,4 +1,4 @@
-import type { ScaleEncoding } from '../scale-encoding.js';
+import type { ScaleEncoding } from './scale-encoding.js';
 
 const bias = 127;
 const notANumber = 255;

@@ -1,5 +1,5 @@
 import { float16FromNumber, numberFromFloat16 } from '../float16.js';
-import type { ScaleEncoding } from '../scale-encoding.js';
+import type { ScaleEncoding } from './scale-encoding.js';
 
 const largest = 65504;
 

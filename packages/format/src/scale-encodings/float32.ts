@@ -1,4 +1,4 @@
-import type { ScaleEncoding } from '../scale-encoding.js';
+import type { ScaleEncoding } from './scale-encoding.js';
 
 const largestBits = 0x7f7fffff;
 const value = new Float32Array(1);

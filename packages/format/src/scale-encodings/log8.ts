@@ -1,6 +1,6 @@
 import { float16NotBelow } from '../float16.js';
-import type { ScaleEncoding } from '../scale-encoding.js';
 import { float16Scale } from './float16.js';
+import type { ScaleEncoding } from './scale-encoding.js';
 
 /** The code of the scale 0. */
 const zero = 255;
