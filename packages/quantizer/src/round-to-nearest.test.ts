@@ -18,6 +18,7 @@ import {
 import { selectTopK } from '@lbs/topk-saliency';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { normalWeights } from './fixtures/normal-weights.js';
 import { GroupSearch } from './group-search.js';
 import { roundToNearest } from './round-to-nearest.js';
 import { createRowEncoder } from './row-encoder.js';
@@ -37,19 +38,6 @@ const formats = [
     }),
   ),
 ];
-
-/** Normally distributed, the same every time. */
-function normalWeights(count: number, seed = 1): Float32Array {
-  let state = seed;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return Float32Array.from(
-    { length: count },
-    () => Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random()),
-  );
-}
 
 function squaredError(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0);

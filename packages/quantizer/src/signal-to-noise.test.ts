@@ -1,5 +1,6 @@
 import { createFormatRegistry, dequantize, numberFormats } from '@lbs/format';
 import { expect, test } from 'vitest';
+import { normalWeights } from './fixtures/normal-weights.js';
 import { roundToNearest } from './round-to-nearest.js';
 
 /**
@@ -53,19 +54,6 @@ const leastDecibels: Readonly<Record<string, number>> = {
 
 const rows = 128;
 const columns = 256;
-
-/** Normally distributed, the same every time. */
-function normalWeights(count: number): Float32Array {
-  let state = 1;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return Float32Array.from(
-    { length: count },
-    () => Math.sqrt(-2 * Math.log(random())) * Math.cos(2 * Math.PI * random()),
-  );
-}
 
 const weights = normalWeights(rows * columns);
 const formats = createFormatRegistry();
