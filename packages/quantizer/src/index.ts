@@ -1,3 +1,4 @@
+export * from './calibration-model.js';
 export * from './copy-tensor.js';
 export * from './group-search.js';
 export * from './nearest-levels.js';

@@ -1,0 +1,49 @@
+interface CancelOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A decoder that runs block by block and shows what its linear layers read. The quantizer measures activations through it;
+ * `@lbs/runtime` makes one of a model's source. Hidden states are float32 [tokens, width], row-major.
+ */
+export interface CalibrationModel {
+  /** Number of decoder blocks. */
+  readonly blocks: number;
+  /** Hidden states [tokens.length, width] before the first block. */
+  embed(tokens: readonly number[]): Float32Array;
+  /** Loads the weights of one block; `release` it before the next is loaded, so that one is in memory at a time. */
+  loadBlock(index: number, options?: CancelOptions): Promise<CalibrationBlock>;
+}
+
+/** Linear layers of a block that read the same input. */
+export interface CalibrationStage {
+  /** Names of the modules, such as `model.layers.0.self_attn.q_proj`. */
+  readonly modules: readonly string[];
+  /** Input features of each. */
+  readonly columns: number;
+}
+
+/** Where one sequence is in a block. */
+export interface CalibrationSequence {
+  /** [tokens, width] hidden states on the residual path. */
+  hidden: Float32Array;
+  /** [tokens, columns] what the linear layers of the present stage read. */
+  input: Float32Array;
+}
+
+/** One decoder block with its weights in memory. */
+export interface CalibrationBlock {
+  /** In the order of computation: for Llama q, k, v; o; gate, up; down. */
+  readonly stages: readonly CalibrationStage[];
+  /** Puts the input of stage 0 into the sequence, whose hidden states are those before the block. */
+  begin(sequence: CalibrationSequence): void;
+  /**
+   * Computes the linear layers of a stage on the sequence's input, and everything up to the next stage; after the last stage
+   * the hidden states are those behind the block.
+   */
+  advance(stage: number, sequence: CalibrationSequence): void;
+  /** Lets a module compute with other weights [rows, columns] from now on: the dequantized ones. */
+  replaceWeights(module: string, weights: Float32Array): void;
+  /** Gives the memory back; the block is not used again. */
+  release(): void;
+}
