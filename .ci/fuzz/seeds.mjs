@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
   checksumMetadata,
+  formatVersion,
   numberFormats,
   partSizes,
   serializeQuantizationConfig,
@@ -56,34 +57,40 @@ export const checksumSeeds = [0, 1, 2].map((variant) => {
   return { bytes: safetensors(tensors, { format: 'lbs', ...checksumMetadata(checksums) }) };
 });
 
-/** A matrix of every format, two rows whose last group is short, with and without salient weights. */
-export const storedMatrixSeeds = numberFormats.flatMap((format, formatIndex) =>
-  [false, true].map((hasSalient) => {
-    const rows = 2;
-    const columns = 20;
-    const sizes = partSizes(format, rows, columns);
-    const matrix = {
-      format,
-      rows,
-      columns,
-      packed: counting(sizes.packed),
-      shared: counting(sizes.shared),
-      scales: counting(sizes.scales),
-      scaleBases: counting(sizes.scaleBases),
-      ...(format.zeroPoint && { zeroPoints: counting(sizes.zeroPoints) }),
-      ...(hasSalient && {
-        salient: {
-          counts: Uint32Array.of(2, 1),
-          columns: Uint32Array.of(0, 19, 7),
-          residuals: Int8Array.of(-128, 127, 1),
-          scales: Float32Array.of(0.5, 2),
-        },
-      }),
-    };
-    // The first byte says which format the file is read in.
-    return { bytes: Uint8Array.of(formatIndex, ...safetensors(storeMatrix('m', matrix))) };
-  }),
-);
+/** A matrix of two rows as a file; the first byte says which format it is read in. */
+function storedMatrixSeed(formatIndex, columns, salient) {
+  const rows = 2;
+  const format = numberFormats[formatIndex];
+  const sizes = partSizes(format, rows, columns);
+  const matrix = {
+    format,
+    rows,
+    columns,
+    packed: counting(sizes.packed),
+    shared: counting(sizes.shared),
+    scales: counting(sizes.scales),
+    scaleBases: counting(sizes.scaleBases),
+    ...(format.zeroPoint && { zeroPoints: counting(sizes.zeroPoints) }),
+    ...(salient && { salient }),
+  };
+  return { bytes: Uint8Array.of(formatIndex, ...safetensors(storeMatrix('m', matrix))) };
+}
+
+const salientOfTwoRows = (...columns) => ({
+  counts: Uint32Array.of(2, 1),
+  columns: Uint32Array.from(columns),
+  residuals: Int8Array.of(-128, 127, 1),
+  scales: Float32Array.of(0.5, 2),
+});
+
+/** Every format with a short last group, with and without salient weights; and salient weights more than 255 apart. */
+export const storedMatrixSeeds = [
+  ...numberFormats.flatMap((_, i) => [
+    storedMatrixSeed(i, 20),
+    storedMatrixSeed(i, 20, salientOfTwoRows(0, 19, 7)),
+  ]),
+  storedMatrixSeed(0, 300, salientOfTwoRows(0, 299, 299)),
+];
 
 const llamaConfig = {
   model_type: 'llama',
@@ -110,7 +117,7 @@ export const configSeeds = [
     ...llamaConfig,
     rope_scaling: { rope_type: 'default' },
     rope_parameters: { type: 'default', rope_theta: 1e6 },
-    quantization_config: { quant_method: 'lbs', format_version: '0.1' },
+    quantization_config: { quant_method: 'lbs', format_version: formatVersion },
   },
   { model_type: 'gpt2', quantization_config: { quant_method: 'gptq', bits: 4 } },
 ].map((config) => ({ bytes: encode(config) }));

@@ -10,6 +10,7 @@ import {
   parseSafetensorsHeader,
   safetensorsDtypes,
   storedSuffixes,
+  storeMatrix,
 } from '../../packages/format/dist/index.js';
 import {
   createTokenizer,
@@ -130,7 +131,8 @@ const quantizationWords = [
   'group_1',
   'zero_point',
   'e4m3',
-  '0.2',
+  '0.1',
+  '0.3',
 ];
 const tokenizerWords = [
   'ByteLevel',
@@ -339,6 +341,15 @@ export const targets = [
       };
       const matrix = await loadMatrix('m', format, read, 'input');
       promise(dequantize(matrix).length === matrix.rows * matrix.columns, 'the size of the matrix');
+      for (const { name, dtype, shape, bytes } of storeMatrix('m', matrix)) {
+        const found = await read(name);
+        promise(
+          dtype === found.dtype &&
+            `${shape}` === `${found.shape}` &&
+            Buffer.compare(bytes, found.bytes) === 0,
+          `${name} is written again as it was`,
+        );
+      }
     },
   },
   {

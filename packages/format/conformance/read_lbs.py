@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+SALIENT_PARTS = ("weight_g_idx", "weight_zero_point", "weight_scale", "weight_scale_2")
+LOG8_FACTORS = (2.0 ** (-np.arange(256) / 32)).astype(np.float32) * (np.arange(256) < 255)
 ITEM_SIZES = {"U8": 1, "I8": 1, "F8_E4M3": 1, "U16": 2, "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "F32": 4}
 SCALE_DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "log8": "U8", "e8m0": "U8", "e4m3": "F8_E4M3"}
 
@@ -33,10 +35,6 @@ def take(tensors, name, dtypes, shape):
     if dtype not in dtypes or list(found) != list(shape) or len(data) != ITEM_SIZES[dtype] * int(np.prod(shape)):
         raise ValueError(f"{name} is {dtype} {found}")
     return dtype, data
-
-def indices(tensors, name, length):
-    dtype, data = take(tensors, name, ("U8", "U16", "U32"), [length])
-    return np.frombuffer(data, {"U8": "u1", "U16": "<u2", "U32": "<u4"}[dtype]).astype(np.int64)
 
 def private_codes(packed, rows, columns, bits):
     """[rows, columns] from bit planes [4]."""
@@ -68,8 +66,7 @@ def decode_scales(tensors, module, encoding, rows, groups):
         scales = np.frombuffer(data, "<f2" if encoding == "float16" else "<f4").astype(np.float64)
     elif encoding == "log8":
         _, base = take(tensors, f"{module}.weight_scale_2", ("F16",), [rows])
-        factors = np.float32(2.0 ** (-np.arange(256) / 32)) * (np.arange(256) < 255)
-        scales = np.repeat(np.frombuffer(base, "<f2").astype(np.float64), groups) * factors[codes]
+        scales = np.repeat(np.frombuffer(base, "<f2").astype(np.float64), groups) * LOG8_FACTORS[codes]
     elif encoding == "e8m0":
         scales = np.where(codes == 255, np.nan, 2.0 ** (codes - 127))
     else:
@@ -110,28 +107,53 @@ def read_matrix(tensors, module, declaration):
     return weights, private, shared
 
 def add_salient(tensors, module, weights):
-    """Adds sigma * residual to the salient weights [7]."""
-    if f"{module}.salient.weight_shape" not in tensors:
+    """Adds float32(sigma * residual) to the salient weights [7]."""
+    names = [f"{module}.salient.{part}" for part in SALIENT_PARTS]
+    if not any(name in tensors for name in names):
         return
     rows, columns = weights.shape
-    counts = indices(tensors, f"{module}.salient.weight_shape", rows)
-    column = indices(tensors, f"{module}.salient.weight_g_idx", counts.sum())
-    residual = np.frombuffer(take(tensors, f"{module}.salient.weight_zero_point", ("I8",), [counts.sum()])[1], np.int8)
-    sigma = np.frombuffer(take(tensors, f"{module}.salient.weight_scale", ("F16",), [(counts > 0).sum()])[1], "<f2")
-    row = np.repeat(np.arange(rows), counts)
-    unordered = (row[1:] == row[:-1]) & (column[1:] <= column[:-1])
-    if (column >= columns).any() or unordered.any() or not np.isfinite(sigma).all():
-        raise ValueError("a salient weight is out of range or out of order, or its scale is not finite")
-    sigma_of = np.repeat(sigma.astype(np.float64), counts[counts > 0])
-    weights[row, column] = (weights[row, column].astype(np.float64) + sigma_of * residual).astype(np.float32)
+    if names[0] not in tensors:
+        raise ValueError(f"{names[0]} is missing")
+    gaps = np.frombuffer(take(tensors, names[0], ("U8",), tensors[names[0]][1][:1])[1], np.uint8).astype(np.int64)
+    if len(gaps) == 0 or gaps[-1] == 255:
+        raise ValueError("the salient positions are empty or end in a gap")
+    # Behind each byte lie all gaps up to it and the salient weights before it.
+    position = (np.cumsum(gaps) + np.cumsum(gaps < 255) - 1)[gaps < 255]
+    if position[-1] >= rows * columns:
+        raise ValueError("a salient weight is outside of the matrix")
+    row, column = np.divmod(position, columns)
+    filled, row_number = np.unique(row, return_inverse=True)
+    residual = np.frombuffer(take(tensors, names[1], ("I8",), [len(position)])[1], np.int8).astype(np.float64)
+    code = np.frombuffer(take(tensors, names[2], ("U8",), [len(filled)])[1], np.uint8)
+    (base,) = np.frombuffer(take(tensors, names[3], ("F16",), [1])[1], "<f2")
+    if not np.isfinite(base) or np.signbit(base):
+        raise ValueError("the base of sigma is negative or not finite")
+    sigma = (np.float64(base) * LOG8_FACTORS[code]).astype(np.float32).astype(np.float64)
+    below = np.nextafter(base, np.float16(0)) if base > 0 else np.float16(-1)
+    if float(below) >= sigma.max() or (code[sigma == 0] != 255).any():
+        raise ValueError("the base is not the smallest one, or a code of sigma 0 is not 255")
+    value = (sigma[row_number] * residual).astype(np.float32).astype(np.float64)
+    weights[row, column] = (weights[row, column].astype(np.float64) + value).astype(np.float32)
+
+def tensors_of(case):
+    """The tensors that vectors.json lists for a case, as read_safetensors gives them."""
+    return {f"{case['module']}.{t['suffix']}": (t["dtype"], t["shape"], bytes.fromhex(t["hex"])) for t in case["tensors"]}
+
+def is_refused(case):
+    try:
+        read_matrix(tensors_of(case), case["module"], case["weights"])
+    except ValueError:
+        return True
+    return False
 
 def main():
     folder = Path(__file__).parent
-    cases = json.loads((folder / "vectors.json").read_text())["cases"]
+    vectors = json.loads((folder / "vectors.json").read_text())
+    cases = vectors["cases"]
     file = read_safetensors(folder / "vectors.safetensors")
     for case in cases:
         module = case["module"]
-        listed = {f"{module}.{t['suffix']}": (t["dtype"], t["shape"], bytes.fromhex(t["hex"])) for t in case["tensors"]}
+        listed = tensors_of(case)
         in_file = {name: tensor for name, tensor in file.items() if name.startswith(f"{module}.")}
         weights, private, shared = read_matrix(in_file, module, case["weights"])
         checks = {
@@ -143,7 +165,10 @@ def main():
         }
         for what in (what for what, is_equal in checks.items() if not is_equal):
             sys.exit(f"{module} ({case['weights']['name']}, {case['about']}): the {what} differ")
-    print(f"{len(cases)} matrices: every stored byte, code and output bit is equal")
+    for case in vectors["refused"]:
+        if not is_refused(case):
+            sys.exit(f"{case['about']}: accepted")
+    print(f"{len(cases)} matrices: every stored byte, code and output bit is equal; {len(vectors['refused'])} are refused")
 
 if __name__ == "__main__":
     main()

@@ -67,7 +67,7 @@ for name in names:
             shape = opened.get_slice(tensor).get_shape()
             dtype = opened.get_slice(tensor).get_dtype()
             suffix = tensor.rsplit(".", 1)[-1]
-            if suffix == "weight_shape" and not tensor.endswith(".salient.weight_shape"):
+            if suffix == "weight_shape":
                 weights += math.prod(int(size) for size in opened.get_tensor(tensor))
             if suffix in helpers:
                 continue

@@ -3,13 +3,14 @@
 //   pnpm build && node packages/format/scripts/make-conformance-vectors.mjs
 //
 // Deterministic. The vectors are this package's own output; what makes them evidence is conformance/read_lbs.py, a reader
-// that was written from SPEC.md alone and that must get every output bit from the stored bytes and every stored code back.
+// that was written from SPEC.md alone and that must get every output bit from the stored bytes and every stored code back, and
+// must refuse what `refused` lists.
 
 import { writeFileSync } from 'node:fs';
 import {
   defineNumberFormat,
   dequantize,
-  float16FromNumber,
+  float16NotBelow,
   formatVersion,
   lbs3,
   lbs4,
@@ -91,20 +92,29 @@ function makeCase(about, format, rows, columns, options = {}) {
   return { about, matrix, privateCodes, sharedCodes };
 }
 
-/** Salient weights in the given columns of each row. */
+/** Salient weights in the given columns of each row, with the storable scales nearest to `sigma(row)`. */
 function salientAt(columnsOfRows, sigma = () => 0.01) {
   return (random) => {
     const columns = Uint32Array.from(columnsOfRows.flat());
+    const ideal = columnsOfRows.map((row, r) => (row.length > 0 ? sigma(r) : 0));
+    const { log8 } = scaleEncodings;
+    const base = numberFromFloat16(float16NotBelow(Math.max(...ideal)));
     return {
       counts: Uint32Array.from(columnsOfRows, (row) => row.length),
       columns,
       residuals: Int8Array.from(columns, () => Math.floor(random() * 256) - 128),
-      scales: Float32Array.from(columnsOfRows, (row, r) =>
-        row.length > 0 ? numberFromFloat16(float16FromNumber(sigma(r))) : 0,
-      ),
+      scales: Float32Array.from(ideal, (scale) => log8.decode(log8.nearest(scale, base), base)),
     };
   };
 }
+
+/** Where the columns of rows are from positions of the whole matrix. */
+const rowsOf = (positions, rows, columns) =>
+  Array.from({ length: rows }, (_, r) =>
+    positions
+      .filter((position) => Math.floor(position / columns) === r)
+      .map((position) => position % columns),
+  );
 
 const all = (count) => Array.from({ length: count }, (_, i) => i);
 const define = (name, privateBits, groupSize, more) =>
@@ -186,38 +196,38 @@ const cases = [
     70,
   ),
   makeCase('one row of a long group', define('long', 1, 65536, { levelTable: linearLevelTable(1) }), 1, 200),
-  makeCase('salient: some rows, U8 columns', lbs3, 3, 70, { salient: salientAt([[0, 69], [], [7]]) }),
-  makeCase('salient: U16 columns, subnormal sigma', named('int4-g64'), 1, 300, {
-    salient: salientAt([[0, 255, 256, 299]], () => 5 * 2 ** -24),
+  makeCase('salient: some rows, the first and last weight', lbs3, 3, 70, {
+    salient: salientAt([[0, 69], [], [7, 69]], (r) => 0.01 * (r + 1)),
   }),
-  makeCase('salient: U16 counts, all of them', named('int2-g64'), 1, 260, {
-    salient: salientAt([all(260)]),
+  makeCase('salient: gaps of 254, 255, 256, 509, 510 and 765', named('int4-g64'), 26, 100, {
+    salient: salientAt(rowsOf([254, 510, 767, 1277, 1788, 2554], 26, 100), (r) => 0.02 / (r + 1)),
   }),
+  makeCase('salient: a subnormal base', named('int4-g64'), 2, 300, {
+    salient: salientAt([[0, 255, 256, 299], [3]], (r) => (5 - 2.6 * r) * 2 ** -24),
+  }),
+  makeCase('salient: every code of sigma', named('int2-g64'), 256, 1, {
+    salient: salientAt(
+      all(256).map(() => [0]),
+      (r) => (r === 255 ? 0 : 0.7 * 2 ** (-r / 32)),
+    ),
+  }),
+  makeCase('salient: sigma 0 alone', named('int2-g64'), 1, 20, { salient: salientAt([[5]], () => 0) }),
   makeCase('salient: all of them', lbs4, 2, 20, { salient: salientAt([all(20), all(20)], (r) => 0.5 + r) }),
   makeCase('salient: K = 0', lbs4, 2, 20, { salient: salientAt([[], []]) }),
   makeCase('salient beside zero-points', named('int3-zp-g64'), 2, 70, { salient: salientAt([[3], [4, 68]]) }),
 ];
 
 const stored = cases.map(({ matrix }, i) => storeMatrix(`case_${i}`, matrix));
-// A file may also have the four tensors of no salient weights, which this package reads and does not write.
-const emptySalient = makeCase('salient: K = 0, with tensors', lbs3, 2, 20);
-const emptyModule = `case_${cases.length}`;
-const emptyTensor = (suffix, dtype, shape, bytes) => ({
-  ...{ name: `${emptyModule}.${suffix}`, dtype, shape },
-  bytes: new Uint8Array(bytes),
-});
-stored.push([
-  ...storeMatrix(emptyModule, emptySalient.matrix),
-  emptyTensor(storedSuffixes.salientCounts, 'U8', [2], 2),
-  emptyTensor(storedSuffixes.salientColumns, 'U8', [0], 0),
-  emptyTensor(storedSuffixes.salientResiduals, 'I8', [0], 0),
-  emptyTensor(storedSuffixes.salientScales, 'F16', [0], 0),
-]);
-cases.push(emptySalient);
 
 const declaration = (format) =>
   serializeQuantizationConfig({ groups: [{ targets: [], format }], provenance: {} }).config_groups.group_0
     .weights;
+
+const listed = (tensors, module) =>
+  tensors.map(({ name, dtype, shape, bytes }) => ({
+    ...{ suffix: name.slice(module.length + 1), dtype, shape },
+    hex: hex(bytes),
+  }));
 
 const lines = cases.map(({ about, matrix, privateCodes, sharedCodes }, i) =>
   JSON.stringify({
@@ -227,16 +237,47 @@ const lines = cases.map(({ about, matrix, privateCodes, sharedCodes }, i) =>
     shape: [matrix.rows, matrix.columns],
     private_codes: hex(privateCodes),
     shared_codes: hex(sharedCodes),
-    tensors: stored[i].map(({ name, dtype, shape, bytes }) => ({
-      ...{ suffix: name.slice(`case_${i}.`.length), dtype, shape },
-      hex: hex(bytes),
-    })),
+    tensors: listed(stored[i], `case_${i}`),
     output: hex(dequantize(matrix)),
   }),
 );
+
+/** Salient weights that a reader refuses: a good matrix with other bytes in some tensors, or without them (null). */
+const refusals = [
+  ['no positions', { salientGaps: [], salientResiduals: [], salientScales: [], salientScaleBase: [0, 0] }],
+  ['a list of positions that ends in 255', { salientGaps: [5, 99, 200, 255] }],
+  ['a position behind the matrix', { salientGaps: [5, 99, 195] }],
+  ['a position behind the matrix, after a long gap', { salientGaps: [5, 99, 255, 0] }],
+  ['more positions than residuals', { salientGaps: [5, 99, 10, 0] }],
+  ['fewer rows with positions than codes of sigma', { salientGaps: [5, 0, 0] }],
+  ['a base above the largest sigma', { salientScales: [1, 32] }],
+  ['a base that is infinite', { salientScaleBase: [0x00, 0x7c] }],
+  ['a base that is not a number', { salientScaleBase: [0x00, 0x7e] }],
+  ['a base that is negative', { salientScaleBase: [0x00, 0xbc] }],
+  ['a code of sigma 0 that is not 255', { salientScales: [0, 255], salientScaleBase: [0, 0] }],
+  ...['salientGaps', 'salientResiduals', 'salientScales', 'salientScaleBase'].map((part) => [
+    `no ${storedSuffixes[part]}`,
+    { [part]: null },
+  ]),
+].map(([about, changes]) => {
+  const { matrix } = makeCase(about, named('int4-g64'), 2, 150, {
+    salient: salientAt([[5, 105], [110]], (r) => 1 / (r + 1)),
+  });
+  const tensors = storeMatrix('refused', matrix).flatMap((tensor) => {
+    const part = Object.keys(changes).find((key) => tensor.name === `refused.${storedSuffixes[key]}`);
+    if (!part) return [tensor];
+    if (changes[part] === null) return [];
+    const bytes = Uint8Array.from(changes[part]);
+    return [{ ...tensor, bytes, ...(tensor.dtype !== 'F16' && { shape: [bytes.length] }) }];
+  });
+  return JSON.stringify({
+    ...{ module: 'refused', about, weights: declaration(matrix.format) },
+    tensors: listed(tensors, 'refused'),
+  });
+});
 writeFileSync(
   new URL('vectors.json', folder),
-  `{"format_version":"${formatVersion}","cases":[\n${lines.join(',\n')}\n]}\n`,
+  `{"format_version":"${formatVersion}","cases":[\n${lines.join(',\n')}\n],"refused":[\n${refusals.join(',\n')}\n]}\n`,
 );
 
 const tensors = new Map(stored.flat().map((tensor) => [tensor.name, tensor]));

@@ -24,7 +24,7 @@ export function decodeScales(matrix: QuantizedMatrix): Float32Array {
 
 /**
  * The weights [rows, columns] that a quantized matrix stands for, as float32: `scale * (level - centre - zeroPoint)`,
- * plus `sigma * residual` for a salient weight. The plain reference that kernels are held against.
+ * plus `sigma * residual`, rounded to float32, for a salient weight. The plain reference that kernels are held against.
  */
 export function dequantize(matrix: QuantizedMatrix): Float32Array {
   const { format, rows, columns } = matrix;
@@ -54,7 +54,8 @@ function addSalientWeights({ salient, rows, columns }: QuantizedMatrix, weights:
   let next = 0;
   for (let r = 0; r < rows; r++) {
     for (const end = next + salient.counts[r]!; next < end; next++) {
-      weights[r * columns + salient.columns[next]!]! += salient.scales[r]! * salient.residuals[next]!;
+      const value = Math.fround(salient.scales[r]! * salient.residuals[next]!);
+      weights[r * columns + salient.columns[next]!]! += value;
     }
   }
 }

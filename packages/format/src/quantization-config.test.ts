@@ -65,8 +65,8 @@ describe('quantization_config', () => {
     });
   });
 
-  test.each(['0.0', '0.1'])('version %s is read', (version) => {
-    expect(parseQuantizationConfig({ ...json(), format_version: version })).toEqual(config);
+  test('its own version is read', () => {
+    expect(parseQuantizationConfig({ ...json(), format_version: '0.2' })).toEqual(config);
   });
 
   test.each([
@@ -79,9 +79,15 @@ describe('quantization_config', () => {
     ],
     [
       'a newer minor version',
-      { format_version: '0.2' },
+      { format_version: '0.3' },
       'LBS_UNSUPPORTED',
-      /0\.2 is newer than 0\.1.*Install a newer/,
+      /0\.3 is newer than 0\.2.*Install a newer/,
+    ],
+    [
+      'a version with other salient weights',
+      { format_version: '0.1' },
+      'LBS_UNSUPPORTED',
+      /0\.1 is older than 0\.2.*Quantize the original model again/,
     ],
     ['an endless version', { format_version: '0.00000000000' }, 'LBS_MALFORMED_FILE', /format_version/],
     ['a group without a number', { config_groups: { all: {} } }, 'LBS_MALFORMED_FILE', /config_groups\.all/],

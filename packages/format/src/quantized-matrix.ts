@@ -2,8 +2,8 @@ import { InvalidArgumentError } from './errors.js';
 import { type NumberFormat, partSizes } from './number-format.js';
 
 /**
- * The salient weights of a matrix in compressed-row form. Each adds `scales[row] * residual` to the value of
- * its dense code.
+ * The salient weights of a matrix in compressed-row form. Each adds `scales[row] * residual`, rounded to float32, to the
+ * value of its dense code.
  */
 export interface SalientWeights {
   /** [rows] number of salient weights in each row. */
@@ -12,7 +12,10 @@ export interface SalientWeights {
   readonly columns: Uint32Array;
   /** [K] residual codes. */
   readonly residuals: Int8Array;
-  /** [rows] scale of the row's residuals (sigma), a binary16 value; 0 where the row has none. */
+  /**
+   * [rows] scale of the row's residuals (sigma), 0 where the row has none. Only what `chooseSalientScales` gives can be
+   * stored.
+   */
   readonly scales: Float32Array;
 }
 

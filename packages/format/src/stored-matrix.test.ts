@@ -5,8 +5,10 @@ import { defineNumberFormat, denseBytes, type NumberFormat, partSizes, rowLayout
 import { int8, lbs3, mxfp4, numberFormats, nvfp4, zeroPointFormat } from './number-formats.js';
 import type { QuantizedMatrix, SalientWeights } from './quantized-matrix.js';
 import { serializeSafetensorsHeader } from './safetensors-header.js';
+import { chooseSalientScales } from './salient-scales.js';
 import { type ScaleEncodingName, scaleEncodings } from './scale-encoding.js';
-import { loadMatrix, type StoredTensor, storeMatrix } from './stored-matrix.js';
+import { loadMatrix, storeMatrix } from './stored-matrix.js';
+import type { StoredTensor } from './stored-tensor.js';
 
 /** A matrix of arbitrary bytes: every byte string is valid codes. Scales are small finite binary16 values. */
 function arbitraryMatrix(format: NumberFormat, rows: number, columns: number, seed: number): QuantizedMatrix {
@@ -42,11 +44,12 @@ const formats = [
   ),
 ];
 
+/** The example of SPEC 7. */
 const salient: SalientWeights = {
   counts: Uint32Array.of(2, 0, 1),
   columns: Uint32Array.of(0, 299, 7),
   residuals: Int8Array.of(-127, 5, 127),
-  scales: Float32Array.of(0.5, 0, 2 ** -14),
+  scales: Float32Array.of(0.5, 0, 0.5 * 2 ** (-1 / 32)),
 };
 
 const reader = (tensors: readonly StoredTensor[]) => async (name: string) =>
@@ -79,39 +82,94 @@ describe('stored matrices', () => {
     },
   );
 
-  test('salient weights are stored in the narrowest types and add to their dense value', async () => {
+  test('salient weights are stored as the example of SPEC 7, and add to their dense value', async () => {
     const dense = arbitraryMatrix(int8, 3, 300, 1);
     const matrix = { ...dense, salient };
     const tensors = storeMatrix('m', matrix);
-    const dtypes = Object.fromEntries(tensors.map(({ name, dtype }) => [name.slice('m.'.length), dtype]));
-    expect(dtypes).toMatchObject({
-      'salient.weight_shape': 'U8',
-      'salient.weight_g_idx': 'U16',
-      'salient.weight_zero_point': 'I8',
-      'salient.weight_scale': 'F16',
-    });
-    expect(tensors.find(({ name }) => name.endsWith('salient.weight_scale'))!.shape).toEqual([2]);
+    expect(tensors.filter(({ name }) => name.startsWith('m.salient.'))).toEqual([
+      {
+        name: 'm.salient.weight_g_idx',
+        dtype: 'U8',
+        shape: [5],
+        bytes: Uint8Array.of(0x00, 0xff, 0x2b, 0xff, 0x34),
+      },
+      {
+        name: 'm.salient.weight_zero_point',
+        dtype: 'I8',
+        shape: [3],
+        bytes: Uint8Array.of(0x81, 0x05, 0x7f),
+      },
+      { name: 'm.salient.weight_scale', dtype: 'U8', shape: [2], bytes: Uint8Array.of(0x00, 0x01) },
+      { name: 'm.salient.weight_scale_2', dtype: 'F16', shape: [1], bytes: Uint8Array.of(0x00, 0x38) },
+    ]);
     expect(await loadMatrix('m', int8, reader(tensors))).toEqual(matrix);
     const [plain, added] = [dequantize(dense), dequantize(matrix)];
     expect(added[0]).toBe(Math.fround(plain[0]! - 63.5));
     expect(added[299]).toBe(Math.fround(plain[299]! + 2.5));
-    expect(added[607]).toBe(Math.fround(plain[607]! + 127 * 2 ** -14));
+    expect(added[607]).toBe(Math.fround(plain[607]! + Math.fround(127 * salient.scales[2]!)));
     expect(added.filter((weight, i) => weight !== plain[i])).toHaveLength(3);
+  });
+
+  test('the value of a salient weight is rounded before it is added', () => {
+    const columns = Uint32Array.from({ length: 127 }, (_, column) => column);
+    const residuals = Int8Array.from(columns, (column) => column + 1);
+    const scales = Float32Array.of(0.5 * 2 ** (-1 / 32));
+    const dense = arbitraryMatrix(int8, 1, 127, 1);
+    const codes = dequantize(dense);
+    const expected = codes.map((code, i) => code + Math.fround(scales[0]! * residuals[i]!));
+    const salient = { counts: Uint32Array.of(127), columns, residuals, scales };
+    expect(dequantize({ ...dense, salient })).toEqual(expected);
+    expect(codes.map((code, i) => code + scales[0]! * residuals[i]!)).not.toEqual(expected);
+  });
+
+  test('salient weights of any matrix come back', async () => {
+    const row = fc.record({
+      columns: fc.uniqueArray(fc.nat(199), { maxLength: 20 }),
+      largest: fc.double({ min: 1e-9, max: 1e3, noNaN: true }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 6 }), fc.nat(), async (rows, seed) => {
+        const columns = rows.flatMap((row) => [...row.columns].sort((a, b) => a - b));
+        const matrix: QuantizedMatrix = {
+          ...arbitraryMatrix(int8, rows.length, 200, seed),
+          salient: {
+            counts: Uint32Array.from(rows, (row) => row.columns.length),
+            columns: Uint32Array.from(columns),
+            residuals: Int8Array.from(columns, (column, i) => column * i + seed),
+            scales: chooseSalientScales(rows.map((row) => (row.columns.length > 0 ? row.largest : 0))),
+          },
+        };
+        const { salient, ...dense } = matrix;
+        const loaded = await loadMatrix('m', int8, reader(storeMatrix('m', matrix)));
+        expect(loaded).toEqual(columns.length > 0 ? { ...dense, salient } : dense);
+      }),
+    );
+  });
+
+  test.each([
+    [
+      'scales',
+      { scales: Float32Array.of(0.5, 0, 0.3) },
+      /the scale 0.3\d* of salient weights cannot be stored/,
+    ],
+    ['scales of fewer rows', { scales: Float32Array.of(0.5, 0) }, /3 residuals and 2 scales/],
+    ['fewer residuals', { residuals: Int8Array.of(1) }, /1 residuals and 3 scales/],
+    ['columns', { columns: Uint32Array.of(0, 300, 7) }, /columns of the salient weights of row 0/],
+  ])('salient weights with %s that cannot be stored are refused', (_, change, message) => {
+    const matrix = { ...arbitraryMatrix(int8, 3, 300, 1), salient: { ...salient, ...change } };
+    expect(() => storeMatrix('m', matrix)).toThrow(message);
   });
 
   const stored = storeMatrix('m', { ...arbitraryMatrix(lbs3, 3, 300, 2), salient });
   const change = (suffix: string, edit: (tensor: StoredTensor) => StoredTensor | undefined) =>
     reader(stored.flatMap((t) => (t.name === `m.${suffix}` ? (edit(t) ?? []) : t)));
 
-  test.each(stored.map(({ name }) => name).filter((name) => !name.endsWith('salient.weight_shape')))(
-    'a missing %s is named',
-    async (name) => {
-      const read = change(name.slice(2), () => undefined);
-      await expect(loadMatrix('m', lbs3, read, 'a.safetensors')).rejects.toThrow(
-        `a.safetensors, tensor "${name}": the tensor is missing`,
-      );
-    },
-  );
+  test.each(stored.map(({ name }) => name))('a missing %s is named', async (name) => {
+    const read = change(name.slice(2), () => undefined);
+    await expect(loadMatrix('m', lbs3, read, 'a.safetensors')).rejects.toThrow(
+      `a.safetensors, tensor "${name}": the tensor is missing`,
+    );
+  });
 
   test.each(stored.map(({ name }) => name.slice(2)))(
     '%s of another dtype or shape is refused',
@@ -137,12 +195,47 @@ describe('stored matrices', () => {
     );
   });
 
-  test('a residual scale that is not finite is refused', async () => {
-    const read = change('salient.weight_scale', (tensor) => ({
+  test.each([
+    [
+      'a salient base that is not finite',
+      'weight_scale_2',
+      [0x00, 0x7c],
+      /the base Infinity is not the smallest/,
+    ],
+    [
+      'a salient base above the largest scale',
+      'weight_scale',
+      [0x01, 0xff],
+      /weight_scale_2": the base 0.5 is not/,
+    ],
+    ['a gap behind the last salient weight', 'weight_g_idx', [0x00, 0x2b, 0x34, 0xff], /ends in a gap/],
+    [
+      'a salient weight outside of the matrix',
+      'weight_g_idx',
+      [0xff, 0xff, 0xff, 0x87],
+      /weight 0 lies outside/,
+    ],
+    ['an empty list of salient weights', 'weight_g_idx', [], /is empty/],
+  ])('%s is refused', async (_, suffix, bytes, message) => {
+    const read = change(`salient.${suffix}`, (tensor) => ({
       ...tensor,
-      bytes: Uint8Array.of(0, 0x7c, 0, 0x3c),
+      shape: suffix === 'weight_g_idx' ? [bytes.length] : tensor.shape,
+      bytes: Uint8Array.from(bytes),
     }));
-    await expect(loadMatrix('m', lbs3, read)).rejects.toThrow(/salient.weight_scale": the scale of row 0/);
+    await expect(loadMatrix('m', lbs3, read)).rejects.toThrow(message);
+    await expect(loadMatrix('m', lbs3, read)).rejects.toMatchObject({ code: 'LBS_MALFORMED_FILE' });
+  });
+
+  test.each([
+    ['residuals', [0x00, 0x00], /weight_zero_point": expected I8 \[2\], found I8 \[3\]/],
+    ['scales', [0x00, 0x00, 0x00], /weight_scale": expected U8 \[1\], found U8 \[2\]/],
+  ])('salient weights of another number than their %s are refused', async (_, gaps, message) => {
+    const read = change('salient.weight_g_idx', (tensor) => ({
+      ...tensor,
+      shape: [gaps.length],
+      bytes: Uint8Array.from(gaps),
+    }));
+    await expect(loadMatrix('m', lbs3, read)).rejects.toThrow(message);
   });
 
   test('zero-points take the place of the centre', async () => {
@@ -168,16 +261,5 @@ describe('stored matrices', () => {
     await expect(loadMatrix('m', format, reader(without))).rejects.toThrow(
       /weight_zero_point": the tensor is missing/,
     );
-  });
-
-  test.each([
-    ['outside of the row', [0, 300, 7]],
-    ['out of order', [9, 9, 7]],
-  ])('a salient column %s is refused', async (_, columns) => {
-    const read = change('salient.weight_g_idx', (tensor) => ({
-      ...tensor,
-      bytes: new Uint8Array(Uint16Array.from(columns as number[]).buffer),
-    }));
-    await expect(loadMatrix('m', lbs3, read)).rejects.toMatchObject({ code: 'LBS_MALFORMED_FILE' });
   });
 });

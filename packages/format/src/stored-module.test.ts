@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { storedSuffixes } from './stored-matrix.js';
 import { storedModuleOf } from './stored-module.js';
+import { storedSuffixes } from './stored-tensor.js';
 
 test.each(Object.values(storedSuffixes))('%s belongs to the module before it', (suffix) => {
   expect(storedModuleOf(`model.layers.0.mlp.up_proj.${suffix}`)).toBe('model.layers.0.mlp.up_proj');

@@ -1,4 +1,4 @@
-import { storedSuffixes } from './stored-matrix.js';
+import { storedSuffixes } from './stored-tensor.js';
 
 /** Longest first: the name of one suffix ends with another. */
 const suffixes = Object.values(storedSuffixes)

@@ -122,7 +122,7 @@ function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
   return header;
 }
 
-/** Row offsets [rows + 1], columns [K] and values sigma * residual [K]; the values are exact in float32. */
+/** Row offsets [rows + 1], columns [K] and values sigma * residual [K], rounded to float32 as SPEC 2 says. */
 function copySalient(
   arena: Arena,
   salient: SalientWeights,

@@ -6,6 +6,7 @@ import {
   lbs3,
   lbs4,
   linearLevelTable,
+  loadMatrix,
   type NumberFormat,
   nf4LevelTable,
   numberFormats,
@@ -13,6 +14,7 @@ import {
   type ScaleEncodingName,
   scaleEncodingOf,
   scaleEncodings,
+  storeMatrix,
   unsignedLevelTable,
 } from '@lbs/format';
 import { selectTopK } from '@lbs/topk-saliency';
@@ -242,6 +244,15 @@ describe('salient weights', () => {
     const largest = weights.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
     for (const [i, weight] of weights.entries())
       expect(Math.abs(weight - restored[i]!)).toBeLessThan(largest / 254 + 1e-3);
+  });
+
+  test.each([1e36, 1, 1e-30])('can be stored at a magnitude of %f', async (size) => {
+    const weights = outliers().map((weight) => weight * size);
+    const salient = selectTopK(weights.map(Math.abs), 40);
+    const matrix = quantized(weights, 256, lbs4, salient);
+    const tensors = new Map(storeMatrix('m', matrix).map((tensor) => [tensor.name, tensor]));
+    expect(await loadMatrix('m', lbs4, async (name) => tensors.get(name))).toEqual(matrix);
+    expect(dequantize(matrix).every(Number.isFinite)).toBe(true);
   });
 
   test('the same input gives the same bytes', () => {

@@ -1,6 +1,6 @@
 import {
-  float16NotBelow,
-  numberFromFloat16,
+  chooseSalientScales,
+  largestResidual,
   packCodes,
   packSharedCodes,
   type QuantizedMatrix,
@@ -64,7 +64,7 @@ function solveByRounding({ weights, rows, columns, format, salient }: SolverInpu
       (column) => rowWeights.weights[column]! - dense(column),
     );
   }
-  return residuals ? { ...matrix, salient: residuals.salient } : matrix;
+  return residuals ? { ...matrix, salient: residuals.build() } : matrix;
 }
 
 /** [rows + 1] Where the salient weights of each row begin in the ascending indices of the matrix. */
@@ -75,30 +75,44 @@ function rowStarts(salient: Uint32Array, rows: number, columns: number): Uint32A
   return starts;
 }
 
-/** Collects the int8 residuals of salient weights, row by row. */
+/** Collects what salient weights differ from their dense codes by, row by row; their scales follow from all rows together. */
 class ResidualBuilder {
-  readonly salient: SalientWeights;
+  private readonly counts: Uint32Array;
+  private readonly columns: Uint32Array;
+  private readonly differences: Float64Array;
+  /** [rows] greatest magnitude of a difference. */
+  private readonly largest: Float64Array;
   private next = 0;
 
   constructor(rows: number, total: number) {
-    this.salient = {
-      counts: new Uint32Array(rows),
-      columns: new Uint32Array(total),
-      residuals: new Int8Array(total),
-      scales: new Float32Array(rows),
-    };
+    this.counts = new Uint32Array(rows);
+    this.columns = new Uint32Array(total);
+    this.differences = new Float64Array(total);
+    this.largest = new Float64Array(rows);
   }
 
   addRow(row: number, columns: Uint32Array, difference: (column: number) => number): void {
-    let largest = 0;
-    for (const column of columns) largest = Math.max(largest, Math.abs(difference(column)));
-    const scale = numberFromFloat16(float16NotBelow(largest / 127));
-    this.salient.counts[row] = columns.length;
-    this.salient.scales[row] = scale;
+    this.counts[row] = columns.length;
+    this.columns.set(columns, this.next);
     for (const column of columns) {
-      this.salient.columns[this.next] = column;
-      const code = scale > 0 ? Math.round(difference(column) / scale) : 0;
-      this.salient.residuals[this.next++] = Math.min(Math.max(code, -127), 127);
+      const value = difference(column);
+      this.differences[this.next++] = value;
+      this.largest[row] = Math.max(this.largest[row]!, Math.abs(value));
     }
+  }
+
+  /** The salient weights of all rows, with int8 residuals. */
+  build(): SalientWeights {
+    const scales = chooseSalientScales(this.largest);
+    const residuals = new Int8Array(this.differences.length);
+    let i = 0;
+    this.counts.forEach((count, row) => {
+      const scale = scales[row]!;
+      for (const end = i + count; i < end; i++) {
+        const code = scale > 0 ? Math.round(this.differences[i]! / scale) : 0;
+        residuals[i] = Math.min(Math.max(code, -largestResidual), largestResidual);
+      }
+    });
+    return { counts: this.counts, columns: this.columns, residuals, scales };
   }
 }
