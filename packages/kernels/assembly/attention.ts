@@ -122,7 +122,8 @@ function mixValues(scores: usize, values: usize, stride: usize, headDim: u32, le
 
 /**
  * Causal attention: queries [tokens, heads, headDim] over keys and values [positions, kvHeads, headDim], token t sees positions 0 to
- * start + t. Head h reads key head h / (heads / kvHeads). headDim is a multiple of 4. `scores` holds start + tokens + 4 floats.
+ * start + t. Head h reads key head h / (heads / kvHeads). headDim is a multiple of 4. Computes the heads from `firstHead` up to
+ * `endHead`. `scores` holds start + tokens + 4 floats.
  */
 export function attend(
   queries: usize,
@@ -134,12 +135,14 @@ export function attend(
   kvHeads: u32,
   headDim: u32,
   start: u32,
+  firstHead: u32,
+  endHead: u32,
   scores: usize,
 ): void {
   const scale: f32 = 1 / sqrt(<f32>headDim);
   const stride = 4 * kvHeads * headDim;
   const headsPerKeyHead = heads / kvHeads;
-  for (let head: u32 = 0; head < heads; head++) {
+  for (let head = firstHead; head < endHead; head++) {
     const offset = 4 * headDim * (head / headsPerKeyHead);
     for (let token: u32 = 0; token < tokens; token++) {
       const length = start + token + 1;

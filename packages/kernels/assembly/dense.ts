@@ -78,23 +78,35 @@ function multiplySingle(w0: usize, w1: usize, w2: usize, w3: usize, x: usize, co
   storeLanes(output, f32x4.add(sumOfEachF32(x0, x1, x2, x3), restOfRows(w0, w1, w2, w3, x, columns & 3)), lanes);
 }
 
-/** Output [tokens, rows] = input [tokens, columns] times weights [rows, columns] transposed, float32. */
-export function multiplyDense(weights: usize, rows: u32, columns: u32, input: usize, output: usize, tokens: u32): void {
+/**
+ * Output [tokens, rows] = input [tokens, columns] times weights [rows, columns] transposed, float32. Computes the rows from
+ * `firstRow` up to `endRow`.
+ */
+export function multiplyDense(
+  weights: usize,
+  rows: u32,
+  columns: u32,
+  input: usize,
+  output: usize,
+  tokens: u32,
+  firstRow: u32,
+  endRow: u32,
+): void {
   const stride = 4 * columns;
-  for (let block: u32 = 0; block < rows; block += rowBlock) {
-    const blockEnd = min(rows, block + rowBlock);
+  for (let block = firstRow; block < endRow; block += rowBlock) {
+    const blockEnd = min(endRow, block + rowBlock);
     for (let token: u32 = 0; token < tokens; token += 2) {
       const x = input + token * stride;
       const target = output + 4 * token * rows;
       for (let row = block; row < blockEnd; row += 4) {
         const w0 = weights + row * stride;
         // Rows past the end read the first one again; their results are not stored.
-        const w1 = row + 1 < rows ? w0 + stride : w0;
-        const w2 = row + 2 < rows ? w1 + stride : w0;
-        const w3 = row + 3 < rows ? w2 + stride : w0;
+        const w1 = row + 1 < endRow ? w0 + stride : w0;
+        const w2 = row + 2 < endRow ? w1 + stride : w0;
+        const w3 = row + 3 < endRow ? w2 + stride : w0;
         const place = target + 4 * row;
-        if (token + 1 < tokens) multiplyPair(w0, w1, w2, w3, x, x + stride, columns, place, place + 4 * rows, rows - row);
-        else multiplySingle(w0, w1, w2, w3, x, columns, place, rows - row);
+        if (token + 1 < tokens) multiplyPair(w0, w1, w2, w3, x, x + stride, columns, place, place + 4 * rows, endRow - row);
+        else multiplySingle(w0, w1, w2, w3, x, columns, place, endRow - row);
       }
     }
   }

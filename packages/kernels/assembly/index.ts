@@ -5,5 +5,5 @@ export { exponentials } from './exponential';
 export { packRows, packSharedRows, unpackRows, unpackSharedRows } from './pack';
 export { dequantizeRow, multiplyPanels } from './panel';
 export { quantizeActivations } from './quantize-activations';
-export { addSalientColumns, addSalientRows, transposeTokens } from './salient';
+export { transposeTokens } from './salient';
 export { multiplyVector, prepareVector } from './vector-product';

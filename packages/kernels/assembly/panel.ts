@@ -1,6 +1,7 @@
 import { decodeRow } from './decode-row';
 import { storeLanes, sumOfEachI32 } from './lanes';
 import { QuantizedHeader } from './quantized-header';
+import { addSalientColumns, addSalientRows } from './salient';
 
 // A panel is four rows of int16 doubled levels, interleaved by 8 columns: [paddedColumns / 8, 4 rows, 8 columns]. So one stream
 // feeds four rows, and its scales [chunks, 4 rows] give one vector a chunk.
@@ -149,17 +150,22 @@ function multiplySingle(
 }
 
 /**
- * Output [tokens, rows] = int16 activations [tokens, paddedColumns] times the dense codes of the matrix, four rows after four
- * rows: each panel is decoded once and meets every token. `panel` holds 8 * paddedColumns bytes, `panelScales` 16 * chunks.
+ * Output [tokens, rows] = input [tokens, columns] times the matrix transposed, for the rows from `firstRow` (a multiple of 4) up
+ * to `endRow`. Codes meet `codes`, the int16 activations [tokens, paddedColumns], four rows after four rows: each panel is
+ * decoded once and meets every token. Salient weights meet `transposed` (salient.ts), or `input` where that is 0.
+ * `scratch` holds 8 * paddedColumns + 16 * chunks + 64 bytes.
  */
 export function multiplyPanels(
   header: usize,
+  input: usize,
   codes: usize,
   codeScales: usize,
+  transposed: usize,
   output: usize,
   tokens: u32,
-  panel: usize,
-  panelScales: usize,
+  firstRow: u32,
+  endRow: u32,
+  scratch: usize,
 ): void {
   const m = changetype<QuantizedHeader>(header);
   const chunkColumns = m.chunkColumns;
@@ -167,9 +173,11 @@ export function multiplyPanels(
   const codeStride = 128 * m.units;
   const scaleStride = 4 * chunks;
   const outputStride = 4 * m.rows;
-  for (let row: u32 = 0; row < m.rows; row += 4) {
+  const panel = scratch;
+  const panelScales = panel + 512 * m.units;
+  for (let row = firstRow; row < endRow; row += 4) {
     decodePanel(m, row, chunks, panel, panelScales);
-    const lanes = m.rows - row;
+    const lanes = endRow - row;
     let a = codes;
     let aScales = codeScales;
     let target = output + 4 * row;
@@ -184,9 +192,12 @@ export function multiplyPanels(
     }
     if (token < tokens) multiplySingle(panel, panelScales, chunks, chunkColumns, a, aScales, target, lanes);
   }
+  if (!m.salientOffsets) return;
+  if (transposed) addSalientColumns(m, transposed, output, tokens, firstRow, endRow, panelScales + 16 * chunks);
+  else addSalientRows(m, input, output, tokens, firstRow, endRow);
 }
 
-/** One row as float32 [columns], bit for bit what `dequantize` of @lbs/format gives. `panel` as in `multiplyPanels`. */
+/** One row as float32 [columns], bit for bit what `dequantize` of @lbs/format gives. `panel` holds 8 * paddedColumns bytes. */
 export function dequantizeRow(header: usize, row: u32, output: usize, panel: usize): void {
   const m = changetype<QuantizedHeader>(header);
   decodeLevels(m, row, panel);

@@ -1,8 +1,20 @@
 import { QuantizedHeader } from './quantized-header';
 
-/** target [columns, paddedTokens] = source [tokens, columns] transposed; tokens past the end are 0. */
-export function transposeTokens(source: usize, tokens: u32, columns: u32, paddedTokens: u32, target: usize): void {
-  for (let column: u32 = 0; column < columns; column++) {
+/**
+ * target [columns, paddedTokens] = source [tokens, columns] transposed; tokens past the end are 0. Writes the columns from
+ * `firstColumn` up to `endColumn`.
+ */
+export function transposeTokens(
+  source: usize,
+  tokens: u32,
+  columns: u32,
+  paddedTokens: u32,
+  target: usize,
+  firstColumn: u32,
+  endColumn: u32,
+): void {
+  target += 4 * firstColumn * paddedTokens;
+  for (let column = firstColumn; column < endColumn; column++) {
     for (let token: u32 = 0; token < tokens; token++) {
       store<f32>(target + 4 * token, load<f32>(source + 4 * (token * columns + column)));
     }
@@ -11,11 +23,10 @@ export function transposeTokens(source: usize, tokens: u32, columns: u32, padded
   }
 }
 
-/** Adds the salient weights' part to output [tokens, rows], for a few tokens: input is [tokens, columns]. */
-export function addSalientRows(header: usize, input: usize, output: usize, tokens: u32): void {
-  const m = changetype<QuantizedHeader>(header);
-  let i: u32 = 0;
-  for (let row: u32 = 0; row < m.rows; row++) {
+/** Adds the salient weights' part to some rows of output [tokens, rows], for a few tokens: input is [tokens, columns]. */
+export function addSalientRows(m: QuantizedHeader, input: usize, output: usize, tokens: u32, firstRow: u32, endRow: u32): void {
+  let i = load<u32>(m.salientOffsets + 4 * firstRow);
+  for (let row = firstRow; row < endRow; row++) {
     const start = i;
     const end = load<u32>(m.salientOffsets + 4 * row, 4);
     for (let token: u32 = 0; token < tokens; token++) {
@@ -31,10 +42,21 @@ export function addSalientRows(header: usize, input: usize, output: usize, token
   }
 }
 
-/** The same for many tokens: `transposed` [columns, paddedTokens], a multiple of 16, holds 16 tokens of a column side by side. */
-export function addSalientColumns(header: usize, transposed: usize, paddedTokens: u32, output: usize, tokens: u32, scratch: usize): void {
-  const m = changetype<QuantizedHeader>(header);
-  for (let row: u32 = 0; row < m.rows; row++) {
+/**
+ * The same for many tokens: `transposed` [columns, paddedTokens], a multiple of 16, holds 16 tokens of a column side by side.
+ * `scratch` holds 16 floats.
+ */
+export function addSalientColumns(
+  m: QuantizedHeader,
+  transposed: usize,
+  output: usize,
+  tokens: u32,
+  firstRow: u32,
+  endRow: u32,
+  scratch: usize,
+): void {
+  const paddedTokens = (tokens + 15) & ~15;
+  for (let row = firstRow; row < endRow; row++) {
     const start = load<u32>(m.salientOffsets + 4 * row);
     const end = load<u32>(m.salientOffsets + 4 * row, 4);
     if (start == end) continue;

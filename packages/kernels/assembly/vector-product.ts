@@ -2,6 +2,7 @@ import { Bits1, Bits2, Bits3, Bits4, Bits5, Bits6, Bits7, Bits8 } from './bits';
 import { codebookLevels, quarterShift, unitCodebooks } from './codebook-levels';
 import { nibblesHigh, nibblesLow, pairs, quarterCodes, singles } from './codes';
 import { Decoder, QuantizedHeader } from './quantized-header';
+import { addSalientRows } from './salient';
 import { tableLevels } from './table-levels';
 
 // One token: decoding and multiplying in one pass, without a panel. Levels stay unsigned bytes, so that a mask and a shift widen
@@ -94,14 +95,14 @@ function codebookRow<B, Halves>(
 }
 
 @inline
-function codebookRows<B, Halves>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
-  let packed = m.packed;
-  let shared = m.shared;
-  let scale = m.scales;
+function codebookRows<B, Halves>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize, row: u32, end: u32): void {
   const rowBytes = 8 * offsetof<B>() * m.units;
   const sharedStride = m.sharedStride;
   const scaleStride = 4 * m.groups;
-  for (let row: u32 = 0; row < m.rows; row++) {
+  let packed = m.packed + row * rowBytes;
+  let shared = m.shared + row * sharedStride;
+  let scale = m.scales + row * scaleStride;
+  for (; row < end; row++) {
     store<f32>(output + 4 * row, codebookRow<B, Halves>(m, packed, shared, scale, x, xScale, correction));
     packed += rowBytes;
     shared += sharedStride;
@@ -144,14 +145,14 @@ function tableRow<B, S>(m: QuantizedHeader, packed: usize, shared: usize, scale:
 }
 
 @inline
-function tableRows<B, S>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
-  let packed = m.packed;
-  let shared = m.shared;
-  let scale = m.scales;
+function tableRows<B, S>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize, row: u32, end: u32): void {
   const rowBytes = 8 * offsetof<B>() * m.units;
   const sharedStride = m.sharedStride;
   const scaleStride = 4 * m.groups;
-  for (let row: u32 = 0; row < m.rows; row++) {
+  let packed = m.packed + row * rowBytes;
+  let shared = m.shared + row * sharedStride;
+  let scale = m.scales + row * scaleStride;
+  for (; row < end; row++) {
     store<f32>(output + 4 * row, tableRow<B, S>(m, packed, shared, scale, x, xScale, correction));
     packed += rowBytes;
     shared += sharedStride;
@@ -202,13 +203,13 @@ function linearRow<B, ZeroPoint>(
 }
 
 @inline
-function linearRowsOf<B, ZeroPoint>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
-  let packed = m.packed;
-  let scale = m.scales;
-  let zeroPoint = m.zeroPoints;
+function linearRowsOf<B, ZeroPoint>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize, row: u32, end: u32): void {
   const rowBytes = 8 * offsetof<B>() * m.units;
   const scaleStride = 4 * m.groups;
-  for (let row: u32 = 0; row < m.rows; row++) {
+  let packed = m.packed + row * rowBytes;
+  let scale = m.scales + row * scaleStride;
+  let zeroPoint = m.zeroPoints + row * m.groups;
+  for (; row < end; row++) {
     store<f32>(output + 4 * row, linearRow<B, ZeroPoint>(m, packed, scale, zeroPoint, x, xScale, correction));
     packed += rowBytes;
     scale += scaleStride;
@@ -217,47 +218,70 @@ function linearRowsOf<B, ZeroPoint>(m: QuantizedHeader, x: usize, xScale: usize,
 }
 
 @inline
-function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize): void {
-  if (m.zeroPoints) linearRowsOf<B, bool>(m, x, xScale, correction, output);
-  else linearRowsOf<B, void>(m, x, xScale, correction, output);
+function linearRows<B>(m: QuantizedHeader, x: usize, xScale: usize, correction: usize, output: usize, row: u32, end: u32): void {
+  if (m.zeroPoints) linearRowsOf<B, bool>(m, x, xScale, correction, output, row, end);
+  else linearRowsOf<B, void>(m, x, xScale, correction, output, row, end);
+}
+
+function multiplyCodes(
+  m: QuantizedHeader,
+  x: usize,
+  xScales: usize,
+  corrections: usize,
+  output: usize,
+  firstRow: u32,
+  endRow: u32,
+): void {
+  const bits = m.privateBits;
+  if (m.decoder == Decoder.linear) {
+    if (bits == 8) linearRows<Bits8>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 7) linearRows<Bits7>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 6) linearRows<Bits6>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 5) linearRows<Bits5>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 4) linearRows<Bits4>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 3) linearRows<Bits3>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 2) linearRows<Bits2>(m, x, xScales, corrections, output, firstRow, endRow);
+    else linearRows<Bits1>(m, x, xScales, corrections, output, firstRow, endRow);
+  } else if (m.decoder == Decoder.table && m.sharedBits == 1) {
+    if (bits == 5) tableRows<Bits5, Bits1>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 4) tableRows<Bits4, Bits1>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 3) tableRows<Bits3, Bits1>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 2) tableRows<Bits2, Bits1>(m, x, xScales, corrections, output, firstRow, endRow);
+    else tableRows<Bits1, Bits1>(m, x, xScales, corrections, output, firstRow, endRow);
+  } else if (m.decoder == Decoder.table) {
+    if (bits == 4) tableRows<Bits4, Bits2>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 3) tableRows<Bits3, Bits2>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 2) tableRows<Bits2, Bits2>(m, x, xScales, corrections, output, firstRow, endRow);
+    else tableRows<Bits1, Bits2>(m, x, xScales, corrections, output, firstRow, endRow);
+  } else if (m.decoder == Decoder.codebookHalves) {
+    if (bits == 4) codebookRows<Bits4, bool>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 3) codebookRows<Bits3, bool>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 2) codebookRows<Bits2, bool>(m, x, xScales, corrections, output, firstRow, endRow);
+    else codebookRows<Bits1, bool>(m, x, xScales, corrections, output, firstRow, endRow);
+  } else {
+    if (bits == 4) codebookRows<Bits4, void>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 3) codebookRows<Bits3, void>(m, x, xScales, corrections, output, firstRow, endRow);
+    else if (bits == 2) codebookRows<Bits2, void>(m, x, xScales, corrections, output, firstRow, endRow);
+    else codebookRows<Bits1, void>(m, x, xScales, corrections, output, firstRow, endRow);
+  }
 }
 
 /**
- * Output [rows] for one token that `prepareVector` has prepared. For the decoders `codebook`, `codebookHalves`, `table` and `linear` and chunks of 64
+ * Output [rows] for one token, from `firstRow` up to `endRow`: codes meet x, the activations that `prepareVector` has prepared,
+ * salient weights meet input [columns]. For the decoders `codebook`, `codebookHalves`, `table` and `linear` and chunks of 64
  * columns.
  */
-export function multiplyVector(header: usize, x: usize, xScales: usize, corrections: usize, output: usize): void {
+export function multiplyVector(
+  header: usize,
+  input: usize,
+  x: usize,
+  xScales: usize,
+  corrections: usize,
+  output: usize,
+  firstRow: u32,
+  endRow: u32,
+): void {
   const m = changetype<QuantizedHeader>(header);
-  const bits = m.privateBits;
-  if (m.decoder == Decoder.linear) {
-    if (bits == 8) linearRows<Bits8>(m, x, xScales, corrections, output);
-    else if (bits == 7) linearRows<Bits7>(m, x, xScales, corrections, output);
-    else if (bits == 6) linearRows<Bits6>(m, x, xScales, corrections, output);
-    else if (bits == 5) linearRows<Bits5>(m, x, xScales, corrections, output);
-    else if (bits == 4) linearRows<Bits4>(m, x, xScales, corrections, output);
-    else if (bits == 3) linearRows<Bits3>(m, x, xScales, corrections, output);
-    else if (bits == 2) linearRows<Bits2>(m, x, xScales, corrections, output);
-    else linearRows<Bits1>(m, x, xScales, corrections, output);
-  } else if (m.decoder == Decoder.table && m.sharedBits == 1) {
-    if (bits == 5) tableRows<Bits5, Bits1>(m, x, xScales, corrections, output);
-    else if (bits == 4) tableRows<Bits4, Bits1>(m, x, xScales, corrections, output);
-    else if (bits == 3) tableRows<Bits3, Bits1>(m, x, xScales, corrections, output);
-    else if (bits == 2) tableRows<Bits2, Bits1>(m, x, xScales, corrections, output);
-    else tableRows<Bits1, Bits1>(m, x, xScales, corrections, output);
-  } else if (m.decoder == Decoder.table) {
-    if (bits == 4) tableRows<Bits4, Bits2>(m, x, xScales, corrections, output);
-    else if (bits == 3) tableRows<Bits3, Bits2>(m, x, xScales, corrections, output);
-    else if (bits == 2) tableRows<Bits2, Bits2>(m, x, xScales, corrections, output);
-    else tableRows<Bits1, Bits2>(m, x, xScales, corrections, output);
-  } else if (m.decoder == Decoder.codebookHalves) {
-    if (bits == 4) codebookRows<Bits4, bool>(m, x, xScales, corrections, output);
-    else if (bits == 3) codebookRows<Bits3, bool>(m, x, xScales, corrections, output);
-    else if (bits == 2) codebookRows<Bits2, bool>(m, x, xScales, corrections, output);
-    else codebookRows<Bits1, bool>(m, x, xScales, corrections, output);
-  } else {
-    if (bits == 4) codebookRows<Bits4, void>(m, x, xScales, corrections, output);
-    else if (bits == 3) codebookRows<Bits3, void>(m, x, xScales, corrections, output);
-    else if (bits == 2) codebookRows<Bits2, void>(m, x, xScales, corrections, output);
-    else codebookRows<Bits1, void>(m, x, xScales, corrections, output);
-  }
+  multiplyCodes(m, x, xScales, corrections, output, firstRow, endRow);
+  if (m.salientOffsets) addSalientRows(m, input, output, 1, firstRow, endRow);
 }

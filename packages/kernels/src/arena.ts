@@ -17,13 +17,15 @@ export class Arena {
   readonly memory: WebAssembly.Memory;
   #top = firstPointer;
 
-  constructor(initialBytes: number) {
+  /** A memory that is `shared` can be used by several threads. */
+  constructor(initialBytes: number, shared = false) {
     if (!(initialBytes >= 0 && initialBytes <= limitBytes)) {
       throw new InvalidArgumentError(`initialBytes must be from 0 to ${limitBytes}, not ${initialBytes}`);
     }
     this.memory = new WebAssembly.Memory({
       initial: Math.max(1, Math.ceil(initialBytes / pageBytes)),
       maximum: 65536,
+      shared,
     });
   }
 
@@ -67,20 +69,20 @@ export class Arena {
     }
   }
 
-  float32(pointer: Pointer, length: number): Float32Array<ArrayBuffer> {
-    return new Float32Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  float32(pointer: Pointer, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, pointer, length);
   }
 
-  uint32(pointer: Pointer, length: number): Uint32Array<ArrayBuffer> {
-    return new Uint32Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  uint32(pointer: Pointer, length: number): Uint32Array {
+    return new Uint32Array(this.memory.buffer, pointer, length);
   }
 
-  int16(pointer: Pointer, length: number): Int16Array<ArrayBuffer> {
-    return new Int16Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  int16(pointer: Pointer, length: number): Int16Array {
+    return new Int16Array(this.memory.buffer, pointer, length);
   }
 
-  uint8(pointer: Pointer, length: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.memory.buffer as ArrayBuffer, pointer, length);
+  uint8(pointer: Pointer, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, pointer, length);
   }
 
   #ensure(end: number, requested: number): void {

@@ -1,12 +1,15 @@
 import { InvalidArgumentError } from '@lbs/format';
 import type { Arena } from './arena.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
-import type { WasmExports } from './wasm-exports.js';
+import type { ThreadPool } from './thread-pool.js';
+
+/** Rows that a call takes at a time; the kernel keeps that many in the second-level cache. */
+const rowBlock = 16;
 
 /** Copies float32 weights [rows, columns] into the memory. */
 export function loadDenseMatrix(
   arena: Arena,
-  wasm: WasmExports,
+  pool: ThreadPool,
   weights: Float32Array,
   rows: number,
   columns: number,
@@ -21,7 +24,13 @@ export function loadDenseMatrix(
   return [
     { rows, columns, bytes: weights.byteLength },
     {
-      multiply: (input, output, tokens) => wasm.multiplyDense(pointer, rows, columns, input, output, tokens),
+      multiply: (input, output, tokens) =>
+        pool.run(
+          'multiplyDense',
+          pool
+            .ranges(rows, { step: rowBlock, work: columns * tokens })
+            .map(([first, end]) => [pointer, rows, columns, input, output, tokens, first, end]),
+        ),
       copyRow: (row, output) =>
         arena.float32(output, columns).set(arena.float32(pointer + 4 * row * columns, columns)),
     },

@@ -8,3 +8,4 @@ export {
 } from './kernels.js';
 export type { Matrix } from './matrix.js';
 export { MemoryLimitError } from './memory-limit-error.js';
+export { ThreadError } from './thread-error.js';

@@ -3,7 +3,10 @@ import { Arena, type Pointer } from './arena.js';
 import { loadDenseMatrix } from './dense-matrix.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
-import { instantiate, type WasmExports } from './wasm-exports.js';
+import { canShareMemory } from './start-worker.js';
+import { singleThread, type ThreadPool } from './thread-pool.js';
+import { compileKernels, instantiate, type WasmExports } from './wasm-exports.js';
+import { WorkerPool } from './worker-pool.js';
 
 /** Shape of one attention step. */
 export interface AttentionShape {
@@ -28,11 +31,22 @@ export interface CodeRows {
   readonly bits: number;
 }
 
-/** How the memory of kernels begins. */
+/** How kernels begin. */
 export interface KernelsOptions {
   /** Size of the memory at the start; it grows on demand. Default 1 MiB. */
   readonly initialBytes?: number;
+  /**
+   * Threads that compute, the caller's among them; default 1. More than one need shared memory, which browsers give only to pages
+   * that are isolated from other origins: elsewhere there is one thread, as `Kernels.threads` says. Results do not depend on it.
+   */
+  readonly threads?: number;
 }
+
+/** About how many multiplications of a matrix product take as long as one element of these. */
+const elementWork = { rmsNorm: 4, rotate: 4, exponential: 16, swiGlu: 20 } as const;
+
+/** More than any machine that this is made for has cores; a number above it is a mistake. */
+const mostThreads = 256;
 
 /**
  * The kernels over one WebAssembly memory of up to 4 GiB. Arrays are float32 unless said otherwise, row-major, and named by
@@ -41,12 +55,27 @@ export interface KernelsOptions {
 export class Kernels {
   readonly #arena: Arena;
   readonly #wasm: WasmExports;
+  readonly #pool: ThreadPool;
   readonly #operations = new WeakMap<Matrix, MatrixOperations>();
 
   /** Use `createKernels`. */
-  constructor(arena: Arena, wasm: WasmExports) {
+  constructor(arena: Arena, wasm: WasmExports, pool: ThreadPool) {
     this.#arena = arena;
     this.#wasm = wasm;
+    this.#pool = pool;
+  }
+
+  /** Threads that compute, the caller's among them. */
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
+  /**
+   * Ends the threads beside the caller's; may be called more than once. What needs them throws ThreadError from then on. With one
+   * thread there is nothing to end. Without it, threads end with the process (Node) or the page.
+   */
+  close(): void {
+    this.#pool.close();
   }
 
   /** Bytes in use. */
@@ -73,28 +102,28 @@ export class Kernels {
   }
 
   /** A fresh view. Do not hold it across an allocation, a load or a `multiply`: growth detaches it. */
-  float32(pointer: Pointer, length: number): Float32Array<ArrayBuffer> {
+  float32(pointer: Pointer, length: number): Float32Array {
     return this.#arena.float32(pointer, length);
   }
 
   /** A fresh view, as `float32`. */
-  uint32(pointer: Pointer, length: number): Uint32Array<ArrayBuffer> {
+  uint32(pointer: Pointer, length: number): Uint32Array {
     return this.#arena.uint32(pointer, length);
   }
 
   /** A fresh view, as `float32`. */
-  uint8(pointer: Pointer, length: number): Uint8Array<ArrayBuffer> {
+  uint8(pointer: Pointer, length: number): Uint8Array {
     return this.#arena.uint8(pointer, length);
   }
 
   /** Copies float32 weights [rows, columns]. */
   loadDense(weights: Float32Array, rows: number, columns: number): Matrix {
-    return this.#register(() => loadDenseMatrix(this.#arena, this.#wasm, weights, rows, columns));
+    return this.#register(() => loadDenseMatrix(this.#arena, this.#pool, weights, rows, columns));
   }
 
   /** Copies a quantized matrix: its codes stay packed. Throws InvalidArgumentError where a part has the wrong size. */
   loadQuantized(matrix: QuantizedMatrix): Matrix {
-    return this.#register(() => loadQuantizedMatrix(this.#arena, this.#wasm, matrix));
+    return this.#register(() => loadQuantizedMatrix(this.#arena, this.#wasm, this.#pool, matrix));
   }
 
   /**
@@ -137,7 +166,14 @@ export class Kernels {
     width: number,
     epsilon: number,
   ): void {
-    this.#wasm.rmsNorm(input, weight, output, tokens, width, epsilon);
+    const ranges = this.#pool.ranges(tokens, { step: 1, work: elementWork.rmsNorm * width });
+    this.#pool.run(
+      'rmsNorm',
+      ranges.map(([first, end]) => {
+        const offset = 4 * first * width;
+        return [input + offset, weight, output + offset, end - first, width, epsilon];
+      }),
+    );
   }
 
   /**
@@ -146,7 +182,15 @@ export class Kernels {
    */
   rotate(values: Pointer, cosines: Pointer, sines: Pointer, shape: Omit<AttentionShape, 'kvHeads'>): void {
     if (shape.headDim % 2) throw new InvalidArgumentError(`headDim must be even, not ${shape.headDim}`);
-    this.#wasm.rotate(values, cosines, sines, shape.tokens, shape.heads, shape.headDim, shape.start);
+    const { tokens, heads, headDim, start } = shape;
+    const width = heads * headDim;
+    const ranges = this.#pool.ranges(tokens, { step: 1, work: elementWork.rotate * width });
+    this.#pool.run(
+      'rotate',
+      ranges.map(([first, end]) => {
+        return [values + 4 * first * width, cosines, sines, end - first, heads, headDim, start + first];
+      }),
+    );
   }
 
   /** Copies new keys or values [tokens, width] into a cache [capacity, width] at position `start`; width = kvHeads * headDim. */
@@ -168,15 +212,26 @@ export class Kernels {
     if (headDim % 4) throw new InvalidArgumentError(`headDim must be a multiple of 4, not ${headDim}`);
     if (heads % kvHeads)
       throw new InvalidArgumentError(`${heads} heads are not a multiple of ${kvHeads} key heads`);
+    const scores = tokens * (start + (tokens + 1) / 2);
+    const work = scores * (2 * headDim + elementWork.exponential);
     this.#arena.withScratch(() => {
-      const scores = this.#arena.allocate(4 * (start + tokens + 4));
-      this.#wasm.attend(queries, keys, values, output, tokens, heads, kvHeads, headDim, start, scores);
+      this.#pool.run(
+        'attend',
+        this.#pool.ranges(heads, { step: 1, work }).map(([first, end]) => {
+          const scratch = this.#arena.allocate(4 * (start + tokens + 4));
+          return [queries, keys, values, output, tokens, heads, kvHeads, headDim, start, first, end, scratch];
+        }),
+      );
     });
   }
 
   /** output[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + e^-x). Output may be either input. */
   swiGlu(gate: Pointer, up: Pointer, output: Pointer, length: number): void {
-    this.#wasm.swiGlu(gate, up, output, length);
+    const ranges = this.#pool.ranges(length, { step: 16, work: elementWork.swiGlu });
+    this.#pool.run(
+      'swiGlu',
+      ranges.map(([first, end]) => [gate + 4 * first, up + 4 * first, output + 4 * first, end - first]),
+    );
   }
 
   /** target[i] += source[i]. */
@@ -250,8 +305,20 @@ function assertBits(bits: number, most: number): void {
   throw new InvalidArgumentError(`bits must be a whole number from 1 to ${most}, not ${bits}`);
 }
 
-/** Compiles the module (once) and gives it a memory of its own. */
+/**
+ * Compiles the module (once) and gives it a memory of its own; resolves when all threads are ready. Throws ThreadError where
+ * they cannot be started.
+ */
 export async function createKernels(options: KernelsOptions = {}): Promise<Kernels> {
-  const arena = new Arena(options.initialBytes ?? 2 ** 20);
-  return new Kernels(arena, await instantiate(arena.memory));
+  const { initialBytes = 2 ** 20, threads = 1 } = options;
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
+    throw new InvalidArgumentError(`threads must be a whole number from 1 to ${mostThreads}, not ${threads}`);
+  }
+  const shared = threads > 1 && canShareMemory();
+  const arena = new Arena(initialBytes, shared);
+  const { memory } = arena;
+  const module = await compileKernels(shared);
+  const wasm = await instantiate(module, memory);
+  const pool = shared ? await WorkerPool.start({ wasm, module, memory, threads }) : singleThread(wasm);
+  return new Kernels(arena, wasm, pool);
 }

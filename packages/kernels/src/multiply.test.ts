@@ -1,15 +1,8 @@
-import {
-  defineNumberFormat,
-  dequantize,
-  linearLevelTable,
-  type NumberFormat,
-  numberFormats,
-  type QuantizedMatrix,
-  unsignedLevelTable,
-} from '@lbs/format';
+import { dequantize, type QuantizedMatrix } from '@lbs/format';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decoders, planDecoding } from './decoding-plan.js';
+import { formats } from './fixtures/formats.js';
 import { randomActivations, randomQuantizedMatrix } from './fixtures/random-matrix.js';
 import { createKernels, type Kernels } from './index.js';
 
@@ -17,86 +10,6 @@ let kernels: Kernels;
 beforeAll(async () => {
   kernels = await createKernels();
 });
-
-/** 2^bits ascending levels, dense in the middle, from 0 to `last`. */
-function curvedTable(bits: number, last = 127) {
-  const count = 2 ** bits;
-  const levels = Array.from({ length: count }, (_, i) => {
-    const x = (2 * i) / (count - 1) - 1;
-    return Math.round(((0.6 * x + 0.4 * x ** 3 + 1) / 2) * last);
-  });
-  for (let i = 1; i < count; i++) levels[i] = Math.max(levels[i]!, levels[i - 1]! + 1);
-  return { name: `curved-${bits}`, levels, centre: last / 2 };
-}
-
-function format(b: number, s: number, g: number, G: number, more: Partial<NumberFormat> = {}): NumberFormat {
-  return defineNumberFormat({
-    name: 'test',
-    privateBits: b,
-    sharedBits: s,
-    sharingBlock: g,
-    groupSize: G,
-    ...more,
-  });
-}
-
-const log8 = { scaleEncoding: 'log8' } as const;
-const formats: Record<string, NumberFormat> = {
-  int8: format(8, 0, 64, 64),
-  'int8, group 128, log8': format(8, 0, 128, 128, log8),
-  int7: format(7, 0, 64, 64),
-  int6: format(6, 0, 32, 32),
-  int5: format(5, 0, 128, 128),
-  int4: format(4, 0, 64, 64),
-  'int4, group 32': format(4, 0, 32, 32, log8),
-  'int4, group 16': format(4, 0, 16, 16),
-  'int4, group 80': format(4, 0, 80, 80),
-  int3: format(3, 0, 64, 64),
-  int2: format(2, 0, 96, 96),
-  int1: format(1, 0, 64, 64),
-  'b3 s2 g16': format(3, 2, 16, 64, log8),
-  'b4 s2 g16 curved': format(4, 2, 16, 64, { ...log8, levelTable: curvedTable(6) }),
-  'b4 s2 g16 curved, centre off': format(4, 2, 16, 64, {
-    levelTable: { ...curvedTable(6, 100), centre: 60.5 },
-  }),
-  'b4 s1 g32 curved': format(4, 1, 32, 64, { levelTable: curvedTable(5) }),
-  'b3 s1 g64': format(3, 1, 64, 128),
-  'b3 s3 g128': format(3, 3, 128, 256),
-  'b2 s1 g4': format(2, 1, 4, 64),
-  'b2 s2 g16': format(2, 2, 16, 32),
-  'b1 s4 g2': format(1, 4, 2, 16),
-  'b4 s2 g8 curved': format(4, 2, 8, 64, { levelTable: curvedTable(6) }),
-  'b3 s1 g8': format(3, 1, 8, 64),
-  'b3 s2 g8, group 32': format(3, 2, 8, 32),
-  'b2 s4 g8 curved': format(2, 4, 8, 64, { levelTable: curvedTable(6) }),
-  'b4 s2 g4 curved': format(4, 2, 4, 64, { levelTable: curvedTable(6) }),
-  'b3 s1 g4': format(3, 1, 4, 64),
-  'b5 s1 g4 curved': format(5, 1, 4, 128, { levelTable: curvedTable(6) }),
-  'b3 s3 g4': format(3, 3, 4, 32),
-  'b4 s4 g8': format(4, 4, 8, 64),
-  'b5 s3 g2': format(5, 3, 2, 64),
-  'b6 s1 g8': format(6, 1, 8, 64),
-  'b7 s1 g4': format(7, 1, 4, 64),
-  'b3 s4 g8': format(3, 4, 8, 64),
-  'b4 s4 g16': format(4, 4, 16, 64),
-  'b5 s2 g32': format(5, 2, 32, 64, log8),
-  'b6 s2 g64': format(6, 2, 64, 64),
-  'b7 s1 g16': format(7, 1, 16, 64),
-  'b5 curved': format(5, 0, 64, 64, { levelTable: curvedTable(5) }),
-  'b8 curved, widest levels': format(8, 0, 64, 64, { levelTable: { ...linearLevelTable(8), centre: 255 } }),
-  'b4 wide levels': format(4, 0, 64, 64, { levelTable: curvedTable(4, 255) }),
-  'b3 s2 g3': format(3, 2, 3, 48),
-  'b3 s3 g1': format(3, 3, 1, 64),
-  'b4 s1 g48': format(4, 1, 48, 48),
-  'b4, bfloat16 scales': format(4, 0, 64, 64, { scaleEncoding: 'bfloat16' }),
-  'b3, float32 scales': format(3, 0, 64, 64, { scaleEncoding: 'float32' }),
-  'zero-points, group 48': format(4, 0, 48, 48, { levelTable: unsignedLevelTable(4), zeroPoint: true }),
-  'zero-points, b3 s2 g8 curved': format(3, 2, 8, 64, {
-    levelTable: { ...curvedTable(5), centre: 0 },
-    zeroPoint: true,
-  }),
-  ...Object.fromEntries(numberFormats.map((each) => [each.name, each])),
-};
 
 function scaleBy(input: Float32Array, factor: number): void {
   for (let i = 0; i < input.length; i++) input[i]! *= factor;

@@ -11,6 +11,7 @@ import {
 import type { Arena, Pointer } from './arena.js';
 import { decoders, planDecoding } from './decoding-plan.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
+import type { ThreadPool } from './thread-pool.js';
 import type { WasmExports } from './wasm-exports.js';
 
 /** Shared bits are read a vector at a time, up to this many bytes behind the last row. */
@@ -19,6 +20,8 @@ const sharedPadding = 16;
 const tableOffset = 128;
 /** From this number of tokens on, the salient weights meet 16 tokens at a time. */
 const leastTransposedTokens = 8;
+/** Rows of a call are a multiple of it: a panel is four of them, and 16 outputs are a cache line that no other call writes. */
+const rowBlock = 16;
 
 /**
  * Copies a quantized matrix into the memory: codes as they are stored, scales as float32, salient weights as compressed rows.
@@ -27,6 +30,7 @@ const leastTransposedTokens = 8;
 export function loadQuantizedMatrix(
   arena: Arena,
   wasm: WasmExports,
+  pool: ThreadPool,
   matrix: QuantizedMatrix,
 ): [Matrix, MatrixOperations] {
   assertQuantizedMatrix(matrix);
@@ -39,33 +43,67 @@ export function loadQuantizedMatrix(
   const paddedColumns = packingUnit * rowLayout(format, columns).units;
   const vectorOffset = chunkColumns === packingUnit ? vectorOffsetOf(format) : undefined;
   const panelBytes = 8 * paddedColumns;
+  const scratchBytes = panelBytes + 16 * chunks + 64;
   // The operations must not hold on to `matrix`: its bytes are in the memory now.
   const hasSalient = matrix.salient !== undefined;
 
+  const quantizeActivations = (input: Pointer, tokens: number) => {
+    const codes = arena.allocate(2 * tokens * paddedColumns);
+    const scales = arena.allocate(4 * tokens * chunks);
+    pool.run(
+      'quantizeActivations',
+      pool.ranges(tokens, { step: 1, work: columns }).map(([first, end]) => {
+        const [from, to, scalesTo] = [
+          input + 4 * first * columns,
+          codes + 2 * first * paddedColumns,
+          scales + 4 * first * chunks,
+        ];
+        return [
+          from,
+          end - first,
+          columns,
+          paddedColumns,
+          chunkColumns,
+          to,
+          scalesTo,
+          arena.allocate(4 * chunkColumns),
+        ];
+      }),
+    );
+    return [codes, scales] as const;
+  };
+  const transposeTokens = (input: Pointer, tokens: number) => {
+    const paddedTokens = 16 * Math.ceil(tokens / 16);
+    const transposed = arena.allocate(4 * paddedTokens * columns);
+    pool.run(
+      'transposeTokens',
+      pool
+        .ranges(columns, { step: 16, work: tokens })
+        .map(([first, end]) => [input, tokens, columns, paddedTokens, transposed, first, end]),
+    );
+    return transposed;
+  };
   const multiply = (input: Pointer, output: Pointer, tokens: number) =>
     arena.withScratch(() => {
-      const codes = arena.allocate(2 * tokens * paddedColumns);
-      const scales = arena.allocate(4 * tokens * chunks);
-      const panel = arena.allocate(panelBytes);
-      const panelScales = arena.allocate(16 * chunks);
-      const scratch = arena.allocate(4 * packingUnit);
-      wasm.quantizeActivations(input, tokens, columns, paddedColumns, chunkColumns, codes, scales, scratch);
+      const [codes, scales] = quantizeActivations(input, tokens);
+      const ranges = pool.ranges(rows, { step: rowBlock, work: columns * tokens });
       if (tokens === 1 && vectorOffset !== undefined) {
         const corrections = arena.allocate(16 * chunks);
         wasm.prepareVector(codes, chunks, vectorOffset, corrections);
-        wasm.multiplyVector(header, codes, scales, corrections, output);
-      } else {
-        wasm.multiplyPanels(header, codes, scales, output, tokens, panel, panelScales);
-      }
-      if (!hasSalient) return;
-      if (tokens < leastTransposedTokens) {
-        wasm.addSalientRows(header, input, output, tokens);
+        pool.run(
+          'multiplyVector',
+          ranges.map(([first, end]) => [header, input, codes, scales, corrections, output, first, end]),
+        );
         return;
       }
-      const paddedTokens = 16 * Math.ceil(tokens / 16);
-      const transposed = arena.allocate(4 * paddedTokens * columns);
-      wasm.transposeTokens(input, tokens, columns, paddedTokens, transposed);
-      wasm.addSalientColumns(header, transposed, paddedTokens, output, tokens, scratch);
+      const transposed = hasSalient && tokens >= leastTransposedTokens ? transposeTokens(input, tokens) : 0;
+      pool.run(
+        'multiplyPanels',
+        ranges.map(([first, end]) => {
+          const scratch = arena.allocate(scratchBytes);
+          return [header, input, codes, scales, transposed, output, tokens, first, end, scratch];
+        }),
+      );
     });
   const copyRow = (row: number, output: Pointer) =>
     arena.withScratch(() => wasm.dequantizeRow(header, row, output, arena.allocate(panelBytes)));

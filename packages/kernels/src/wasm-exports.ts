@@ -1,17 +1,8 @@
-import { kernelsWasm } from './generated/kernels-wasm.js';
+import { kernelsWasm, memoryFlagsOffset } from './generated/kernels-wasm.js';
 
 /** What assembly/index.ts exports. All arguments are 32-bit numbers; names of pointers say what they point to. */
 export interface WasmExports {
   add(target: number, source: number, length: number): void;
-  addSalientColumns(
-    header: number,
-    transposed: number,
-    paddedTokens: number,
-    output: number,
-    tokens: number,
-    scratch: number,
-  ): void;
-  addSalientRows(header: number, input: number, output: number, tokens: number): void;
   argmax(values: number, length: number): number;
   attend(
     queries: number,
@@ -23,6 +14,8 @@ export interface WasmExports {
     kvHeads: number,
     headDim: number,
     start: number,
+    firstHead: number,
+    endHead: number,
     scores: number,
   ): void;
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
@@ -34,17 +27,31 @@ export interface WasmExports {
     input: number,
     output: number,
     tokens: number,
+    firstRow: number,
+    endRow: number,
   ): void;
   multiplyPanels(
     header: number,
+    input: number,
     codes: number,
     codeScales: number,
+    transposed: number,
     output: number,
     tokens: number,
-    panel: number,
-    panelScales: number,
+    firstRow: number,
+    endRow: number,
+    scratch: number,
   ): void;
-  multiplyVector(header: number, x: number, xScales: number, corrections: number, output: number): void;
+  multiplyVector(
+    header: number,
+    input: number,
+    x: number,
+    xScales: number,
+    corrections: number,
+    output: number,
+    firstRow: number,
+    endRow: number,
+  ): void;
   packRows(codes: number, rows: number, columns: number, bits: number, packed: number, scratch: number): void;
   packSharedRows(codes: number, rows: number, blocks: number, bits: number, packed: number): void;
   prepareVector(codes: number, units: number, offset: number, corrections: number): void;
@@ -82,6 +89,8 @@ export interface WasmExports {
     columns: number,
     paddedTokens: number,
     target: number,
+    firstColumn: number,
+    endColumn: number,
   ): void;
   unpackRows(
     packed: number,
@@ -94,15 +103,28 @@ export interface WasmExports {
   unpackSharedRows(packed: number, rows: number, blocks: number, bits: number, codes: number): void;
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined;
+/** Added to the flags of a memory's limits: the memory is shared. */
+const sharedFlag = 2;
 
-/** An instance of the module over `memory`. The module is compiled once. */
-export async function instantiate(memory: WebAssembly.Memory): Promise<WasmExports> {
-  compiled ??= WebAssembly.compile(bytesFromBase64(kernelsWasm));
-  const instance = await WebAssembly.instantiate(await compiled, { env: { memory } });
-  return instance.exports as unknown as WasmExports;
+const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
+
+/** The module for a shared memory, or for one that is not. Each is compiled once. */
+export function compileKernels(shared: boolean): Promise<WebAssembly.Module> {
+  let module = compiled.get(shared);
+  if (!module) {
+    const bytes = Uint8Array.from(atob(kernelsWasm), (character) => character.charCodeAt(0));
+    if (shared) bytes[memoryFlagsOffset]! |= sharedFlag;
+    module = WebAssembly.compile(bytes);
+    compiled.set(shared, module);
+  }
+  return module;
 }
 
-function bytesFromBase64(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+/** An instance of the module over `memory`. */
+export async function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): Promise<WasmExports> {
+  const instance = await WebAssembly.instantiate(module, { env: { memory } });
+  return instance.exports as unknown as WasmExports;
 }

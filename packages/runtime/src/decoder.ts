@@ -13,6 +13,8 @@ export interface DecoderOptions extends LoadOptions {
   readonly contextLength?: number;
   /** Default: kernels with a memory of their own. */
   readonly kernels?: Kernels;
+  /** Threads of these kernels; default 1. Of no effect where `kernels` are given. */
+  readonly threads?: number;
 }
 
 /** A causal transformer with one KV cache. */
@@ -40,7 +42,7 @@ export interface Decoder {
 /** Loads a model's weights and makes a decoder of them. */
 export async function loadDecoder(model: ModelSource, options: DecoderOptions = {}): Promise<Decoder> {
   const { config } = model;
-  const kernels = options.kernels ?? (await createKernels());
+  const kernels = options.kernels ?? (await createKernels({ threads: options.threads ?? 1 }));
   const contextLength = options.contextLength ?? Math.min(config.contextLength, defaultContextLength);
   const weights = await loadWeights(model, kernels, options);
   const forward = new ForwardPass(config, kernels, weights, contextLength);

@@ -1,0 +1,207 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { sharedParts } from './fixtures/threaded-kernels.js';
+import { ThreadError } from './index.js';
+import { type StartWorker, startWorker } from './start-worker.js';
+import type { KernelCall } from './thread-pool.js';
+import { compileKernels } from './wasm-exports.js';
+import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
+import { calls as ring, type WorkerMessage, words } from './worker-source.js';
+
+const pools: WorkerPool[] = [];
+afterEach(() => {
+  for (const pool of pools.splice(0)) pool.close();
+});
+
+async function startPool(options: Partial<WorkerPoolOptions> = {}) {
+  const { arena, ...parts } = await sharedParts();
+  const pool = await WorkerPool.start({ ...parts, threads: 3, ...options });
+  pools.push(pool);
+  return { arena, pool, wasm: parts.wasm };
+}
+
+/** `count` calls of `add` that add 2, 3, 4 ... to numbers of their own, in cells that are 16 floats apart. */
+function additions(arena: Awaited<ReturnType<typeof sharedParts>>['arena'], count: number) {
+  const targets = arena.allocate(64 * count);
+  const sources = arena.allocate(64 * count);
+  arena.float32(targets, 16 * count).fill(1);
+  arena.float32(sources, 16 * count).set(Float32Array.from({ length: 16 * count }, (_, i) => 2 + i / 16));
+  const calls = Array.from({ length: count }, (_, i): KernelCall<'add'> => {
+    return [targets + 64 * i, sources + 64 * i, 1];
+  });
+  const results = () => Array.from({ length: count }, (_, i) => arena.float32(targets + 64 * i, 1)[0]!);
+  return { calls, results };
+}
+
+function catchError(run: () => void): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+const outside: KernelCall<'add'> = [2 ** 32 - 64, 2 ** 32 - 64, 4];
+
+describe('WorkerPool', () => {
+  it.each([1, 2, 3, ring.slots, ring.slots + 1, 3 * ring.slots + 5])(
+    'makes each of %i calls once',
+    async (count) => {
+      const { arena, pool } = await startPool();
+      const { calls, results } = additions(arena, count);
+      pool.run('add', calls);
+      expect(results()).toEqual(Array.from({ length: count }, (_, i) => 3 + i));
+    },
+  );
+
+  it('gives the same over thousands of runs, of sleeping and of waking workers', async () => {
+    const { arena, pool } = await startPool();
+    const { calls, results } = additions(arena, 5);
+    for (let i = 0; i < 5000; i++) {
+      pool.run('add', calls);
+      if (i % 1000 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(results()).toEqual(Array.from({ length: 5 }, (_, i) => 1 + 5000 * (2 + i)));
+  });
+
+  it.each([2 ** 31 - 100, -100, -1])('counts on when its tickets pass %i', async (ticket) => {
+    const startAt: StartWorker = (message, onEnd) => {
+      const control = new Int32Array(message.control);
+      for (const word of [words.published, words.claimed, words.finished]) control[word] = ticket;
+      return startWorker(message, onEnd);
+    };
+    const { arena, pool } = await startPool({ start: startAt, threads: 2 });
+    const { calls, results } = additions(arena, ring.slots);
+    pool.run('add', calls);
+    pool.run('add', calls);
+    expect(results()).toEqual(Array.from({ length: ring.slots }, (_, i) => 5 + 2 * i));
+  });
+
+  it('passes every kind of argument as it is', async () => {
+    const { arena, pool, wasm } = await startPool();
+    const count = 64;
+    const input = arena.allocate(16);
+    const weight = arena.allocate(16);
+    arena.float32(input, 4).set([1, -2, 3, 4]);
+    arena.float32(weight, 4).set([1, 1, 2, 0.5]);
+    const outputs = arena.allocate(64 * count);
+    const epsilons = Array.from({ length: count }, (_, i) => 1e-5 * 1.37 ** i);
+    pool.run(
+      'rmsNorm',
+      epsilons.map((epsilon, i) => [input, weight, outputs + 64 * i, 1, 4, epsilon]),
+    );
+    const expected = arena.allocate(16);
+    for (const [i, epsilon] of epsilons.entries()) {
+      wasm.rmsNorm(input, weight, expected, 1, 4, epsilon);
+      expect([...arena.float32(outputs + 64 * i, 4)]).toEqual([...arena.float32(expected, 4)]);
+    }
+  });
+
+  it('sees memory that was added after its workers started', async () => {
+    const { arena, pool } = await startPool();
+    arena.allocate(2 ** 24);
+    const { calls, results } = additions(arena, 200);
+    pool.run('add', calls);
+    expect(results()).toEqual(Array.from({ length: 200 }, (_, i) => 3 + i));
+  });
+
+  it('makes a single call on the thread of the caller', async () => {
+    const parts = await sharedParts();
+    let made = 0;
+    const wasm = { ...parts.wasm, add: () => made++ };
+    const { pool } = await startPool({ wasm });
+    pool.run('add', [outside]);
+    pool.run('add', []);
+    expect(made).toBe(1);
+  });
+
+  it('reports a call that fails, whoever makes it, and goes on working', async () => {
+    const { arena, pool } = await startPool();
+    const { calls, results } = additions(arena, 40);
+    const error = catchError(() => pool.run('add', [...calls.slice(0, 20), outside, ...calls.slice(20)]));
+    expect(error).toBeInstanceOf(ThreadError);
+    expect((error as Error).message).toMatch(
+      /a call of the kernels failed: RuntimeError: .*memory access out of bounds/,
+    );
+    expect(results()).toEqual(Array.from({ length: 40 }, (_, i) => 3 + i));
+    pool.run('add', calls);
+    expect(results()).toEqual(Array.from({ length: 40 }, (_, i) => 5 + 2 * i));
+  });
+
+  it('reports a call that fails in a worker', async () => {
+    const parts = await sharedParts();
+    let control: Int32Array | undefined;
+    const start: StartWorker = (message, onEnd) => {
+      control = new Int32Array(message.control);
+      return startWorker(message, onEnd);
+    };
+    // The caller leaves all calls but its first to the worker.
+    const add = () => {
+      while (Atomics.load(control!, words.finished) !== 2);
+    };
+    const { pool } = await startPool({ ...parts, wasm: { ...parts.wasm, add }, threads: 2, start });
+    expect(() => pool.run('add', [outside, outside, outside])).toThrow('memory access out of bounds');
+  });
+
+  it('cannot be used once it is closed, except for a single call', async () => {
+    const { arena, pool } = await startPool();
+    const { calls } = additions(arena, 2);
+    pool.close();
+    pool.close();
+    const error = catchError(() => pool.run('add', calls));
+    expect(error).toBeInstanceOf(ThreadError);
+    expect((error as ThreadError).code).toBe('LBS_THREAD');
+    expect((error as Error).message).toContain('they were closed. Create new kernels');
+    pool.run('add', calls.slice(0, 1));
+  });
+});
+
+describe('a worker that is lost', () => {
+  /** Workers that do nothing; `steal` takes a call as one of them would. */
+  function idleWorkers() {
+    let message: WorkerMessage | undefined;
+    const ends: ((reason: unknown) => void)[] = [];
+    let terminated = 0;
+    const start: StartWorker = async (first, onEnd) => {
+      message = first;
+      ends.push(onEnd);
+      return { terminate: () => terminated++ };
+    };
+    const steal = () => Atomics.add(new Int32Array(message!.control), words.claimed, 1);
+    return { start, ends, steal, terminated: () => terminated };
+  }
+
+  it('between two runs is an error of the next, and ends the others', async () => {
+    const { start, ends, terminated } = idleWorkers();
+    const { arena, pool } = await startPool({ start });
+    const { calls } = additions(arena, 2);
+    pool.run('add', calls);
+    ends[1]!('it ended with code 7');
+    expect(terminated()).toBe(2);
+    expect(() => pool.run('add', calls)).toThrow('a worker ended: it ended with code 7');
+  });
+
+  it('in the middle of a call is an error when nothing has happened for long enough', async () => {
+    const { start, steal, terminated } = idleWorkers();
+    const parts = await sharedParts();
+    const wasm = { ...parts.wasm, add: () => steal() };
+    const { pool } = await startPool({ ...parts, wasm, start, threads: 2, patience: 1 });
+    expect(() => pool.run('add', [outside, outside])).toThrow('no call has ended for 1 seconds');
+    expect(terminated()).toBe(1);
+    expect(() => pool.run('add', [outside, outside])).toThrow(ThreadError);
+  });
+
+  it('that does not start makes the pool fail, and ends those that did', async () => {
+    const { start, terminated } = idleWorkers();
+    let count = 0;
+    const failing: StartWorker = (message, onEnd) =>
+      ++count === 2 ? Promise.reject(new ThreadError('no')) : start(message, onEnd);
+    await expect(startPool({ start: failing })).rejects.toThrow('no.');
+    expect(terminated()).toBe(1);
+  });
+
+  it('whose module does not fit the memory is reported as it starts', async () => {
+    const module = await compileKernels(false);
+    await expect(startPool({ module })).rejects.toThrow(/a worker of the kernels did not start: .*shared/);
+  });
+});
