@@ -1,4 +1,5 @@
 export { attend, rotate } from './attention';
+export { evaluateScales, searchCodes } from './code-search';
 export { multiplyDense } from './dense';
 export { add, argmax, rmsNorm, swiGlu } from './elementwise';
 export { exponentials } from './exponential';

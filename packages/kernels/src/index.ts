@@ -1,4 +1,12 @@
 export type { Pointer } from './arena.js';
+export type {
+  ChosenCodes,
+  CodeSearch,
+  CodeSearchOptions,
+  ErrorFeedback,
+  GroupParameters,
+  SalientSearch,
+} from './code-search.js';
 export {
   type AttentionShape,
   type CodeRows,

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import { Arena, type Pointer } from './arena.js';
+import { CodeSearch, type CodeSearchOptions } from './code-search.js';
 import { loadDenseMatrix } from './dense-matrix.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
@@ -278,6 +279,11 @@ export class Kernels {
   unpackSharedRows(packed: Pointer, codes: Pointer, { rows, columns, bits }: CodeRows): void {
     assertBits(bits, 4);
     this.#wasm.unpackSharedRows(packed, rows, columns, bits, codes);
+  }
+
+  /** Starts the search for the codes of a matrix; `release` it when they are chosen. */
+  searchCodes(options: CodeSearchOptions): CodeSearch {
+    return new CodeSearch(this.#arena, this.#pool, options);
   }
 
   /** A load that fails leaves nothing behind. */

@@ -19,6 +19,7 @@ export interface WasmExports {
     scores: number,
   ): void;
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
+  evaluateScales(header: number, strip: number, parameters: number, errors: number): void;
   exponentials(values: number, length: number): void;
   multiplyDense(
     weights: number,
@@ -81,6 +82,18 @@ export interface WasmExports {
     heads: number,
     headDim: number,
     start: number,
+  ): void;
+  searchCodes(
+    header: number,
+    strip: number,
+    parameters: number,
+    salient: number,
+    sigmas: number,
+    codes: number,
+    shared: number,
+    residuals: number,
+    losses: number,
+    scratch: number,
   ): void;
   swiGlu(gate: number, up: number, output: number, length: number): void;
   transposeTokens(

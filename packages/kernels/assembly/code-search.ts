@@ -1,0 +1,453 @@
+/**
+ * The search for codes: 16 rows of a matrix at a time, a row in each lane, so that the feedback of rounding errors from column to
+ * column costs no shuffling. A *strip* is 16 rows as [columns, 16] float32.
+ *
+ * `levels` holds for each of the 2^s rows of a format's level table the 2^b levels it offers, less the centre:
+ * [first level, then (border, step to the next level) for the others]. A weight at or above a border takes the level above it.
+ */
+
+/** Bytes of a strip's column: 16 float32. */
+export const stripStride: u32 = 64;
+
+/** Where the search of a matrix finds its parts; written by src/code-search.ts, one field a 32-bit word. */
+@unmanaged
+export class SearchHeader {
+  columns: u32;
+  groupSize: u32;
+  groups: u32;
+  /** Columns whose codes are chosen together: the sharing block, or any number where no bits are shared. */
+  block: u32;
+  /** 2^s and 2^b. */
+  tableRows: u32;
+  levelsPerRow: u32;
+  /** Whether the levels of a table row are evenly spaced by `levelStep`. */
+  isLinear: u32;
+  levelStep: f32;
+  levels: usize;
+  /** [columns] float32: how much the squared error of each column counts. */
+  importance: usize;
+  /** [columns] u32: the group of each column, in the order in which columns are searched. */
+  groupOfColumn: usize;
+  /** [columns, columns] float32, upper triangular: the Cholesky factor U of the inverse Hessian; 0 for rounding without feedback. */
+  upper: usize;
+  /** [columns] float32: 1 / U_jj, or the square root of the importance. */
+  errorWeights: usize;
+}
+
+// The levels nearest to 16 values, and their private codes as int32, are left here for the caller: AssemblyScript has no tuples.
+let level0: v128 = f32x4.splat(0);
+let level1: v128 = f32x4.splat(0);
+let level2: v128 = f32x4.splat(0);
+let level3: v128 = f32x4.splat(0);
+let code0: v128 = i32x4.splat(0);
+let code1: v128 = i32x4.splat(0);
+let code2: v128 = i32x4.splat(0);
+let code3: v128 = i32x4.splat(0);
+
+@inline
+function linearCode(x: v128, first: v128, inverseStep: v128, last: v128): v128 {
+  const code = f32x4.nearest(f32x4.mul(f32x4.sub(x, first), inverseStep));
+  return f32x4.min(f32x4.max(code, f32x4.splat(0)), last);
+}
+
+@inline
+function nearestLinear(header: SearchHeader, row: u32, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  const first = v128.load32_splat(header.levels + 8 * <usize>row * header.levelsPerRow);
+  const step = f32x4.splat(header.levelStep);
+  const inverseStep = f32x4.splat(1 / header.levelStep);
+  const last = f32x4.splat(<f32>(header.levelsPerRow - 1));
+  const c0 = linearCode(x0, first, inverseStep, last);
+  const c1 = linearCode(x1, first, inverseStep, last);
+  const c2 = linearCode(x2, first, inverseStep, last);
+  const c3 = linearCode(x3, first, inverseStep, last);
+  level0 = f32x4.add(first, f32x4.mul(c0, step));
+  level1 = f32x4.add(first, f32x4.mul(c1, step));
+  level2 = f32x4.add(first, f32x4.mul(c2, step));
+  level3 = f32x4.add(first, f32x4.mul(c3, step));
+  code0 = i32x4.trunc_sat_f32x4_s(c0);
+  code1 = i32x4.trunc_sat_f32x4_s(c1);
+  code2 = i32x4.trunc_sat_f32x4_s(c2);
+  code3 = i32x4.trunc_sat_f32x4_s(c3);
+}
+
+@inline
+function nearestInTable(header: SearchHeader, row: u32, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  let place = header.levels + 8 * <usize>row * header.levelsPerRow;
+  const end = place + 8 * header.levelsPerRow - 4;
+  let l0 = v128.load32_splat(place);
+  let l1 = l0;
+  let l2 = l0;
+  let l3 = l0;
+  let c0: v128 = i32x4.splat(0);
+  let c1: v128 = i32x4.splat(0);
+  let c2: v128 = i32x4.splat(0);
+  let c3: v128 = i32x4.splat(0);
+  for (place += 4; place < end; place += 8) {
+    const border = v128.load32_splat(place);
+    const step = v128.load32_splat(place, 4);
+    const m0 = f32x4.ge(x0, border);
+    const m1 = f32x4.ge(x1, border);
+    const m2 = f32x4.ge(x2, border);
+    const m3 = f32x4.ge(x3, border);
+    l0 = f32x4.add(l0, v128.and(m0, step));
+    l1 = f32x4.add(l1, v128.and(m1, step));
+    l2 = f32x4.add(l2, v128.and(m2, step));
+    l3 = f32x4.add(l3, v128.and(m3, step));
+    c0 = i32x4.sub(c0, m0);
+    c1 = i32x4.sub(c1, m1);
+    c2 = i32x4.sub(c2, m2);
+    c3 = i32x4.sub(c3, m3);
+  }
+  level0 = l0;
+  level1 = l1;
+  level2 = l2;
+  level3 = l3;
+  code0 = c0;
+  code1 = c1;
+  code2 = c2;
+  code3 = c3;
+}
+
+@inline
+function nearest(header: SearchHeader, row: u32, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  if (header.isLinear) nearestLinear(header, row, x0, x1, x2, x3);
+  else nearestInTable(header, row, x0, x1, x2, x3);
+}
+
+/**
+ * How well scales fit a strip: `errors` [groups, 16], for each group and row the squared error of rounding without feedback, weighted by the
+ * importance of the columns. `parameters` [groups, 3, 16] are the scales, their inverses (0 for a scale of 0) and the offsets that are taken
+ * from levels.
+ */
+export function evaluateScales(header: SearchHeader, strip: usize, parameters: usize, errors: usize): void {
+  for (let group: u32 = 0; group < header.groups; group++, parameters += 3 * stripStride, errors += stripStride) {
+    const s0 = v128.load(parameters);
+    const s1 = v128.load(parameters, 16);
+    const s2 = v128.load(parameters, 32);
+    const s3 = v128.load(parameters, 48);
+    const i0 = v128.load(parameters, 64);
+    const i1 = v128.load(parameters, 80);
+    const i2 = v128.load(parameters, 96);
+    const i3 = v128.load(parameters, 112);
+    const o0 = v128.load(parameters, 128);
+    const o1 = v128.load(parameters, 144);
+    const o2 = v128.load(parameters, 160);
+    const o3 = v128.load(parameters, 176);
+    let total0: v128 = f32x4.splat(0);
+    let total1 = total0;
+    let total2 = total0;
+    let total3 = total0;
+    const groupEnd = min((group + 1) * header.groupSize, header.columns);
+    for (let from = group * header.groupSize; from < groupEnd; from += header.block) {
+      const to = min(from + header.block, groupEnd);
+      let best0: v128 = f32x4.splat(Infinity);
+      let best1 = best0;
+      let best2 = best0;
+      let best3 = best0;
+      for (let row: u32 = 0; row < header.tableRows; row++) {
+        let sum0: v128 = f32x4.splat(0);
+        let sum1 = sum0;
+        let sum2 = sum0;
+        let sum3 = sum0;
+        for (let j = from; j < to; j++) {
+          const column = strip + j * stripStride;
+          let w0 = v128.load(column);
+          let w1 = v128.load(column, 16);
+          let w2 = v128.load(column, 32);
+          let w3 = v128.load(column, 48);
+          nearest(
+            header,
+            row,
+            f32x4.add(f32x4.mul(w0, i0), o0),
+            f32x4.add(f32x4.mul(w1, i1), o1),
+            f32x4.add(f32x4.mul(w2, i2), o2),
+            f32x4.add(f32x4.mul(w3, i3), o3),
+          );
+          w0 = f32x4.sub(w0, f32x4.mul(f32x4.sub(level0, o0), s0));
+          w1 = f32x4.sub(w1, f32x4.mul(f32x4.sub(level1, o1), s1));
+          w2 = f32x4.sub(w2, f32x4.mul(f32x4.sub(level2, o2), s2));
+          w3 = f32x4.sub(w3, f32x4.mul(f32x4.sub(level3, o3), s3));
+          const factor = v128.load32_splat(header.importance + 4 * j);
+          sum0 = f32x4.add(sum0, f32x4.mul(f32x4.mul(w0, w0), factor));
+          sum1 = f32x4.add(sum1, f32x4.mul(f32x4.mul(w1, w1), factor));
+          sum2 = f32x4.add(sum2, f32x4.mul(f32x4.mul(w2, w2), factor));
+          sum3 = f32x4.add(sum3, f32x4.mul(f32x4.mul(w3, w3), factor));
+        }
+        best0 = f32x4.pmin(best0, sum0);
+        best1 = f32x4.pmin(best1, sum1);
+        best2 = f32x4.pmin(best2, sum2);
+        best3 = f32x4.pmin(best3, sum3);
+      }
+      total0 = f32x4.add(total0, best0);
+      total1 = f32x4.add(total1, best1);
+      total2 = f32x4.add(total2, best2);
+      total3 = f32x4.add(total3, best3);
+    }
+    v128.store(errors, total0);
+    v128.store(errors, total1, 16);
+    v128.store(errors, total2, 32);
+    v128.store(errors, total3, 48);
+  }
+}
+
+/** Rounds what a dense code leaves of salient weights to a multiple of sigma; returns the residual codes, 0 in other lanes. */
+@inline
+function residualCodes(left: v128, inverseSigma: v128, mask: v128): v128 {
+  const code = f32x4.nearest(f32x4.mul(left, inverseSigma));
+  return v128.and(f32x4.min(f32x4.max(code, f32x4.splat(-127)), f32x4.splat(127)), mask);
+}
+
+/** The mask of four lanes from four bytes, 0 or 255. */
+@inline
+function laneMask(bytes: usize): v128 {
+  return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(bytes)));
+}
+
+/** target -= sum over the block's columns of U[column, target] * error, for two columns of the strip. */
+@inline
+function feedBack(strip: usize, upper: usize, columns: u32, errors: usize, count: u32, from: u32, target: u32): void {
+  const w = strip + target * stripStride;
+  let a0 = v128.load(w);
+  let a1 = v128.load(w, 16);
+  let a2 = v128.load(w, 32);
+  let a3 = v128.load(w, 48);
+  let u = upper + 4 * (<usize>from * columns + target);
+  for (let i: u32 = 0; i < count; i++) {
+    const factor = v128.load32_splat(u);
+    a0 = f32x4.sub(a0, f32x4.mul(factor, v128.load(errors)));
+    a1 = f32x4.sub(a1, f32x4.mul(factor, v128.load(errors, 16)));
+    a2 = f32x4.sub(a2, f32x4.mul(factor, v128.load(errors, 32)));
+    a3 = f32x4.sub(a3, f32x4.mul(factor, v128.load(errors, 48)));
+    errors += stripStride;
+    u += 4 * columns;
+  }
+  v128.store(w, a0);
+  v128.store(w, a1, 16);
+  v128.store(w, a2, 32);
+  v128.store(w, a3, 48);
+}
+
+/** As `feedBack`, for two neighbouring columns, which read the errors once. */
+@inline
+function feedBackPair(strip: usize, upper: usize, columns: u32, errors: usize, count: u32, from: u32, target: u32): void {
+  const w = strip + target * stripStride;
+  let a0 = v128.load(w);
+  let a1 = v128.load(w, 16);
+  let a2 = v128.load(w, 32);
+  let a3 = v128.load(w, 48);
+  let b0 = v128.load(w, 64);
+  let b1 = v128.load(w, 80);
+  let b2 = v128.load(w, 96);
+  let b3 = v128.load(w, 112);
+  let u = upper + 4 * (<usize>from * columns + target);
+  for (let i: u32 = 0; i < count; i++) {
+    const ua = v128.load32_splat(u);
+    const ub = v128.load32_splat(u, 4);
+    let e = v128.load(errors);
+    a0 = f32x4.sub(a0, f32x4.mul(ua, e));
+    b0 = f32x4.sub(b0, f32x4.mul(ub, e));
+    e = v128.load(errors, 16);
+    a1 = f32x4.sub(a1, f32x4.mul(ua, e));
+    b1 = f32x4.sub(b1, f32x4.mul(ub, e));
+    e = v128.load(errors, 32);
+    a2 = f32x4.sub(a2, f32x4.mul(ua, e));
+    b2 = f32x4.sub(b2, f32x4.mul(ub, e));
+    e = v128.load(errors, 48);
+    a3 = f32x4.sub(a3, f32x4.mul(ua, e));
+    b3 = f32x4.sub(b3, f32x4.mul(ub, e));
+    errors += stripStride;
+    u += 4 * columns;
+  }
+  v128.store(w, a0);
+  v128.store(w, a1, 16);
+  v128.store(w, a2, 32);
+  v128.store(w, a3, 48);
+  v128.store(w, b0, 64);
+  v128.store(w, b1, 80);
+  v128.store(w, b2, 96);
+  v128.store(w, b3, 112);
+}
+
+/**
+ * Chooses the codes of a strip, column by column; every block tries each row of the level table and keeps the one with the least
+ * sum of ((w - q) * error weight)^2. With `header.upper` the rounding errors are fed back: through the columns of the block while a
+ * row of the table is tried (so the shared bits are part of the search), and to all later columns when it is chosen.
+ *
+ * `strip` is changed to what the codes were chosen for. `parameters` are those of `evaluateScales`. `salient` is [columns, 16]
+ * bytes, 255 for a salient weight, or 0 for none; `sigmas` [2, 16] their scales and the inverses. Writes `codes` [columns, 16] bytes, `shared` [blocks, 16] bytes, `residuals`
+ * [columns, 16] int8, and adds to `losses` [16] the least sums. Scratch holds 4 * block * 64 bytes.
+ */
+export function searchCodes(
+  header: SearchHeader,
+  strip: usize,
+  parameters: usize,
+  salient: usize,
+  sigmas: usize,
+  codes: usize,
+  shared: usize,
+  residuals: usize,
+  losses: usize,
+  scratch: usize,
+): void {
+  const columns = header.columns;
+  const upper = header.upper;
+  const blockBytes = header.block * stripStride;
+  const trialErrors = scratch;
+  const trialCodes = scratch + blockBytes;
+  const bestErrors = scratch + 2 * blockBytes;
+  const bestCodes = scratch + 3 * blockBytes;
+  for (let from: u32 = 0; from < columns; from += header.block) {
+    const to = min(from + header.block, columns);
+    let best0: v128 = f32x4.splat(Infinity);
+    let best1 = best0;
+    let best2 = best0;
+    let best3 = best0;
+    let row0: v128 = i32x4.splat(0);
+    let row1 = row0;
+    let row2 = row0;
+    let row3 = row0;
+    for (let row: u32 = 0; row < header.tableRows; row++) {
+      let sum0: v128 = f32x4.splat(0);
+      let sum1 = sum0;
+      let sum2 = sum0;
+      let sum3 = sum0;
+      for (let j = from; j < to; j++) {
+        const column = strip + j * stripStride;
+        let w0 = v128.load(column);
+        let w1 = v128.load(column, 16);
+        let w2 = v128.load(column, 32);
+        let w3 = v128.load(column, 48);
+        if (upper) {
+          let u = upper + 4 * (<usize>from * columns + j);
+          const end = trialErrors + (j - from) * stripStride;
+          for (let e = trialErrors; e < end; e += stripStride, u += 4 * columns) {
+            const factor = v128.load32_splat(u);
+            w0 = f32x4.sub(w0, f32x4.mul(factor, v128.load(e)));
+            w1 = f32x4.sub(w1, f32x4.mul(factor, v128.load(e, 16)));
+            w2 = f32x4.sub(w2, f32x4.mul(factor, v128.load(e, 32)));
+            w3 = f32x4.sub(w3, f32x4.mul(factor, v128.load(e, 48)));
+          }
+        }
+        const group = parameters + 3 * stripStride * load<u32>(header.groupOfColumn + 4 * j);
+        const s0 = v128.load(group);
+        const s1 = v128.load(group, 16);
+        const s2 = v128.load(group, 32);
+        const s3 = v128.load(group, 48);
+        const o0 = v128.load(group, 128);
+        const o1 = v128.load(group, 144);
+        const o2 = v128.load(group, 160);
+        const o3 = v128.load(group, 176);
+        nearest(
+          header,
+          row,
+          f32x4.add(f32x4.mul(w0, v128.load(group, 64)), o0),
+          f32x4.add(f32x4.mul(w1, v128.load(group, 80)), o1),
+          f32x4.add(f32x4.mul(w2, v128.load(group, 96)), o2),
+          f32x4.add(f32x4.mul(w3, v128.load(group, 112)), o3),
+        );
+        let c0 = code0;
+        let c1 = code1;
+        let c2 = code2;
+        let c3 = code3;
+        w0 = f32x4.sub(w0, f32x4.mul(f32x4.sub(level0, o0), s0));
+        w1 = f32x4.sub(w1, f32x4.mul(f32x4.sub(level1, o1), s1));
+        w2 = f32x4.sub(w2, f32x4.mul(f32x4.sub(level2, o2), s2));
+        w3 = f32x4.sub(w3, f32x4.mul(f32x4.sub(level3, o3), s3));
+        if (salient && v128.any_true(v128.load(salient + 16 * j))) {
+          const g0 = v128.load(sigmas);
+          const g1 = v128.load(sigmas, 16);
+          const g2 = v128.load(sigmas, 32);
+          const g3 = v128.load(sigmas, 48);
+          const r0 = residualCodes(w0, v128.load(sigmas, 64), laneMask(salient + 16 * j));
+          const r1 = residualCodes(w1, v128.load(sigmas, 80), laneMask(salient + 16 * j + 4));
+          const r2 = residualCodes(w2, v128.load(sigmas, 96), laneMask(salient + 16 * j + 8));
+          const r3 = residualCodes(w3, v128.load(sigmas, 112), laneMask(salient + 16 * j + 12));
+          w0 = f32x4.sub(w0, f32x4.mul(r0, g0));
+          w1 = f32x4.sub(w1, f32x4.mul(r1, g1));
+          w2 = f32x4.sub(w2, f32x4.mul(r2, g2));
+          w3 = f32x4.sub(w3, f32x4.mul(r3, g3));
+          // A residual code travels above its weight's private code.
+          c0 = i32x4.add(c0, i32x4.shl(i32x4.trunc_sat_f32x4_s(r0), 8));
+          c1 = i32x4.add(c1, i32x4.shl(i32x4.trunc_sat_f32x4_s(r1), 8));
+          c2 = i32x4.add(c2, i32x4.shl(i32x4.trunc_sat_f32x4_s(r2), 8));
+          c3 = i32x4.add(c3, i32x4.shl(i32x4.trunc_sat_f32x4_s(r3), 8));
+        }
+        const weight = v128.load32_splat(header.errorWeights + 4 * j);
+        w0 = f32x4.mul(w0, weight);
+        w1 = f32x4.mul(w1, weight);
+        w2 = f32x4.mul(w2, weight);
+        w3 = f32x4.mul(w3, weight);
+        sum0 = f32x4.add(sum0, f32x4.mul(w0, w0));
+        sum1 = f32x4.add(sum1, f32x4.mul(w1, w1));
+        sum2 = f32x4.add(sum2, f32x4.mul(w2, w2));
+        sum3 = f32x4.add(sum3, f32x4.mul(w3, w3));
+        const offset = (j - from) * stripStride;
+        v128.store(trialErrors + offset, w0);
+        v128.store(trialErrors + offset, w1, 16);
+        v128.store(trialErrors + offset, w2, 32);
+        v128.store(trialErrors + offset, w3, 48);
+        v128.store(trialCodes + offset, c0);
+        v128.store(trialCodes + offset, c1, 16);
+        v128.store(trialCodes + offset, c2, 32);
+        v128.store(trialCodes + offset, c3, 48);
+      }
+      const m0 = f32x4.lt(sum0, best0);
+      const m1 = f32x4.lt(sum1, best1);
+      const m2 = f32x4.lt(sum2, best2);
+      const m3 = f32x4.lt(sum3, best3);
+      best0 = v128.bitselect(sum0, best0, m0);
+      best1 = v128.bitselect(sum1, best1, m1);
+      best2 = v128.bitselect(sum2, best2, m2);
+      best3 = v128.bitselect(sum3, best3, m3);
+      const rows = i32x4.splat(row);
+      row0 = v128.bitselect(rows, row0, m0);
+      row1 = v128.bitselect(rows, row1, m1);
+      row2 = v128.bitselect(rows, row2, m2);
+      row3 = v128.bitselect(rows, row3, m3);
+      // Errors and codes are neighbours in the scratch, so one loop serves both.
+      for (let place: usize = 0; place < 2 * blockBytes; place += stripStride) {
+        const trial = trialErrors + place;
+        const kept = bestErrors + place;
+        v128.store(kept, v128.bitselect(v128.load(trial), v128.load(kept), m0));
+        v128.store(kept, v128.bitselect(v128.load(trial, 16), v128.load(kept, 16), m1), 16);
+        v128.store(kept, v128.bitselect(v128.load(trial, 32), v128.load(kept, 32), m2), 32);
+        v128.store(kept, v128.bitselect(v128.load(trial, 48), v128.load(kept, 48), m3), 48);
+      }
+    }
+    v128.store(losses, f32x4.add(v128.load(losses), best0));
+    v128.store(losses, f32x4.add(v128.load(losses, 16), best1), 16);
+    v128.store(losses, f32x4.add(v128.load(losses, 32), best2), 32);
+    v128.store(losses, f32x4.add(v128.load(losses, 48), best3), 48);
+    const block = 16 * (from / header.block);
+    storeBytes(shared + block, row0, row1, row2, row3);
+    for (let j = from; j < to; j++) {
+      const kept = bestCodes + (j - from) * stripStride;
+      const c0 = v128.load(kept);
+      const c1 = v128.load(kept, 16);
+      const c2 = v128.load(kept, 32);
+      const c3 = v128.load(kept, 48);
+      const mask = i32x4.splat(255);
+      storeBytes(codes + 16 * j, v128.and(c0, mask), v128.and(c1, mask), v128.and(c2, mask), v128.and(c3, mask));
+      if (salient) {
+        storeBytes(
+          residuals + 16 * j,
+          v128.and(i32x4.shr_s(c0, 8), mask),
+          v128.and(i32x4.shr_s(c1, 8), mask),
+          v128.and(i32x4.shr_s(c2, 8), mask),
+          v128.and(i32x4.shr_s(c3, 8), mask),
+        );
+      }
+    }
+    if (upper) {
+      let target = to;
+      for (; target + 1 < columns; target += 2) feedBackPair(strip, upper, columns, bestErrors, to - from, from, target);
+      if (target < columns) feedBack(strip, upper, columns, bestErrors, to - from, from, target);
+    }
+  }
+}
+
+/** Sixteen int32 from 0 to 255 as bytes. */
+@inline
+function storeBytes(target: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(target, i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_u(a, b), i16x8.narrow_i32x4_u(c, d)));
+}

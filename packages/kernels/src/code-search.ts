@@ -1,0 +1,273 @@
+import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
+import type { Arena, Pointer } from './arena.js';
+import { levelRows } from './level-rows.js';
+import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
+import type { KernelCall, ThreadPool } from './thread-pool.js';
+
+/** Columns that are rounded between two passes of feedback where no bits are shared. */
+const blockWithoutSharing = 16;
+
+/** A matrix whose codes are to be chosen. */
+export interface CodeSearchOptions {
+  readonly format: NumberFormat;
+  /** [rows, columns], finite. */
+  readonly weights: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+  /** [columns] how much the squared errors of a column count, at least 0. */
+  readonly importance: Float32Array;
+}
+
+/** Scales and zero-points [rows, groups] of a matrix; a scale of 0 stands for a group of zeros. */
+export interface GroupParameters {
+  readonly scales: Float32Array;
+  /** Left out where the format has none. */
+  readonly zeroPoints?: Uint8Array | undefined;
+}
+
+/** Salient weights, whose residuals are chosen together with their codes. */
+export interface SalientSearch {
+  /** Ascending indices into the weights. */
+  readonly indices: Uint32Array;
+  /** [rows] scales of the residuals. */
+  readonly scales: Float32Array;
+}
+
+/** Feedback of rounding errors to columns that are not rounded yet: GPTQ (arXiv 2210.17323, algorithm 1). */
+export interface ErrorFeedback {
+  /**
+   * [columns, columns] the upper triangular Cholesky factor U of the inverse Hessian in the memory of the kernels, its rows and columns in the
+   * order of `order`.
+   */
+  readonly upper: Pointer;
+  /**
+   * [columns] the columns in the order in which they are rounded. Those of a sharing block follow each other as they are in the row,
+   * and a block that is short comes last.
+   */
+  readonly order: Uint32Array;
+}
+
+/** What a search has chosen. */
+export interface ChosenCodes {
+  /** [rows, columns] private codes. */
+  readonly codes: Uint8Array;
+  /** [rows, blocks] shared codes; empty where no bits are shared. */
+  readonly shared: Uint8Array;
+  /** Residual codes in the order of the salient indices; empty where there are none. */
+  readonly residuals: Int8Array;
+  /** Sum of (w - q)^2 / U_jj^2 with feedback, of importance * (w - q)^2 without. */
+  readonly loss: number;
+}
+
+/**
+ * Chooses the codes of one matrix at scales that the caller tries. Rows do not depend on each other, and the work is cut into strips of 16 rows, so
+ * that results are the same on any number of threads. `release` gives the memory back.
+ */
+export class CodeSearch {
+  readonly #arena: Arena;
+  readonly #pool: ThreadPool;
+  readonly #options: CodeSearchOptions;
+  readonly #mark: Pointer;
+  readonly #strips: number;
+  readonly #groups: number;
+  readonly #block: number;
+  readonly #natural: Uint32Array;
+  /** [strips, columns, 16] float32. */
+  readonly #weights: Pointer;
+  /** [strips, groups, 3, 16] scales, their inverses and zero-points. */
+  readonly #parameters: Pointer;
+
+  /** Use `Kernels.searchCodes`. */
+  constructor(arena: Arena, pool: ThreadPool, options: CodeSearchOptions) {
+    const { format, weights, rows, columns, importance } = options;
+    if (weights.length !== rows * columns || importance.length !== columns) {
+      throw new InvalidArgumentError(
+        `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns} importances, not ${weights.length} and ${importance.length}`,
+      );
+    }
+    this.#arena = arena;
+    this.#pool = pool;
+    this.#options = options;
+    this.#mark = arena.mark();
+    this.#strips = stripCount(rows);
+    this.#groups = rowLayout(format, columns).groups;
+    this.#block = format.sharedBits > 0 ? format.sharingBlock : blockWithoutSharing;
+    this.#natural = naturalOrder(columns);
+    this.#weights = arena.allocate(this.#stripBytes * this.#strips);
+    this.#parameters = arena.allocate(this.#parameterBytes * this.#strips);
+    this.#writeWeights(this.#weights, this.#natural);
+  }
+
+  /** Gives the memory back, together with what was allocated since the search was made. */
+  release(): void {
+    this.#arena.release(this.#mark);
+  }
+
+  /**
+   * [rows, groups] the importance-weighted squared errors of rounding without feedback at these scales. Every sharing block takes the row
+   * of the level table that is best for it.
+   */
+  errors(parameters: GroupParameters): Float32Array {
+    const { rows } = this.#options;
+    this.#writeParameters(parameters);
+    return this.#arena.withScratch(() => {
+      const header = this.#writeHeader(this.#natural, undefined);
+      const errorBytes = 4 * this.#groups * stripRows;
+      const errors = this.#arena.allocate(errorBytes * this.#strips);
+      this.#runOnStrips('evaluateScales', (strip) => [
+        header,
+        this.#weights + strip * this.#stripBytes,
+        this.#parameters + strip * this.#parameterBytes,
+        errors + strip * errorBytes,
+      ]);
+      const found = this.#arena.float32(errors, (errorBytes / 4) * this.#strips);
+      return readStrips(new Float32Array(rows * this.#groups), found, { rows, order: naturalOrder(this.#groups) });
+    });
+  }
+
+  /**
+   * The codes at these scales: those with the least importance-weighted squared error, or with `feedback` those of GPTQ, where every sharing
+   * block tries each row of the level table with the feedback through its columns and keeps the one with the least loss.
+   */
+  choose(
+    parameters: GroupParameters,
+    { salient, feedback }: { salient?: SalientSearch | undefined; feedback?: ErrorFeedback | undefined } = {},
+  ): ChosenCodes {
+    const { format, rows, columns } = this.#options;
+    const order = feedback?.order ?? this.#natural;
+    this.#writeParameters(parameters);
+    return this.#arena.withScratch(() => {
+      const blocks = Math.ceil(columns / this.#block);
+      const weights = this.#arena.allocate(this.#stripBytes * this.#strips);
+      this.#writeWeights(weights, order);
+      const header = this.#writeHeader(order, feedback?.upper);
+      const codeBytes = columns * stripRows;
+      const codes = this.#arena.allocate(codeBytes * this.#strips);
+      const shared = this.#arena.allocate(blocks * stripRows * this.#strips);
+      const residuals = salient ? this.#arena.allocate(codeBytes * this.#strips) : 0;
+      const mask = salient ? this.#writeMask(salient, order) : 0;
+      const sigmas = salient ? this.#writeSigmas(salient) : 0;
+      const losses = this.#arena.allocate(4 * stripRows * this.#strips);
+      this.#arena.float32(losses, stripRows * this.#strips).fill(0);
+      const scratchBytes = 4 * 4 * this.#block * stripRows;
+      const scratch = this.#arena.allocate(scratchBytes * this.#strips);
+      this.#runOnStrips('searchCodes', (strip) => [
+        header,
+        weights + strip * this.#stripBytes,
+        this.#parameters + strip * this.#parameterBytes,
+        mask && mask + strip * codeBytes,
+        sigmas + strip * 2 * 4 * stripRows,
+        codes + strip * codeBytes,
+        shared + strip * blocks * stripRows,
+        residuals && residuals + strip * codeBytes,
+        losses + strip * 4 * stripRows,
+        scratch + strip * scratchBytes,
+      ]);
+      const read = (pointer: Pointer, readOrder: Uint32Array) =>
+        readStrips(
+          new Uint8Array(rows * readOrder.length),
+          this.#arena.uint8(pointer, readOrder.length * stripRows * this.#strips),
+          { rows, order: readOrder },
+        );
+      const residualCodes = salient && read(residuals, order);
+      return {
+        codes: read(codes, order),
+        shared: format.sharedBits > 0 ? read(shared, this.#blockOrder(order)) : new Uint8Array(),
+        residuals: Int8Array.from(salient?.indices ?? [], (index) => (residualCodes![index]! << 24) >> 24),
+        loss: this.#arena.float32(losses, rows).reduce((sum, loss) => sum + loss, 0),
+      };
+    });
+  }
+
+  get #stripBytes(): number {
+    return 4 * this.#options.columns * stripRows;
+  }
+
+  get #parameterBytes(): number {
+    return 4 * this.#groups * 3 * stripRows;
+  }
+
+  #runOnStrips<Name extends 'evaluateScales' | 'searchCodes'>(
+    name: Name,
+    call: (strip: number) => KernelCall<Name>,
+  ): void {
+    this.#pool.run(name, Array.from({ length: this.#strips }, (_, strip) => call(strip)));
+  }
+
+  /** [blocks] the sharing blocks in the order of their columns. */
+  #blockOrder(order: Uint32Array): Uint32Array {
+    const firsts = order.filter((_, k) => k % this.#block === 0);
+    return firsts.map((column) => Math.floor(column / this.#block));
+  }
+
+  #writeWeights(target: Pointer, order: Uint32Array): void {
+    const { weights, rows, columns } = this.#options;
+    const strips = this.#arena.float32(target, this.#strips * columns * stripRows);
+    writeStrips(strips, weights, { rows, order });
+  }
+
+  #writeParameters({ scales, zeroPoints }: GroupParameters): void {
+    const { rows } = this.#options;
+    const target = this.#arena.float32(this.#parameters, (this.#parameterBytes / 4) * this.#strips);
+    target.fill(0);
+    for (let row = 0; row < rows; row++) {
+      const lane = row % stripRows;
+      for (let group = 0; group < this.#groups; group++) {
+        const i = row * this.#groups + group;
+        const place = ((row - lane) * this.#groups + group * stripRows) * 3 + lane;
+        const scale = scales[i]!;
+        target[place] = scale;
+        target[place + stripRows] = scale > 0 ? 1 / scale : 0;
+        target[place + 2 * stripRows] = zeroPoints?.[i] ?? 0;
+      }
+    }
+  }
+
+  #writeMask({ indices }: SalientSearch, order: Uint32Array): Pointer {
+    const { rows, columns } = this.#options;
+    const isSalient = new Uint8Array(rows * columns);
+    for (const index of indices) isSalient[index] = 255;
+    const mask = this.#arena.allocate(columns * stripRows * this.#strips);
+    writeStrips(this.#arena.uint8(mask, columns * stripRows * this.#strips), isSalient, { rows, order });
+    return mask;
+  }
+
+  /** [strips, 2, 16] sigmas and their inverses. */
+  #writeSigmas({ scales }: SalientSearch): Pointer {
+    const pointer = this.#arena.allocate(2 * 4 * stripRows * this.#strips);
+    const target = this.#arena.float32(pointer, 2 * stripRows * this.#strips);
+    target.fill(0);
+    for (const [row, scale] of scales.entries()) {
+      const place = 2 * (row - (row % stripRows)) + (row % stripRows);
+      target[place] = scale;
+      target[place + stripRows] = scale > 0 ? 1 / scale : 0;
+    }
+    return pointer;
+  }
+
+  /** Writes the `SearchHeader` of assembly/code-search.ts. */
+  #writeHeader(order: Uint32Array, upper: Pointer | undefined): Pointer {
+    const { format, columns, importance } = this.#options;
+    const { tableRows, levelsPerRow, step, values } = levelRows(format);
+    const inverseDiagonal = (factor: Pointer) => {
+      const matrix = this.#arena.float32(factor, columns * columns);
+      return Float32Array.from({ length: columns }, (_, k) => 1 / matrix[k * columns + k]!);
+    };
+    const errorWeights = upper ? inverseDiagonal(upper) : importance.map(Math.sqrt);
+    const groupOfColumn = order.map((column) => Math.floor(column / format.groupSize));
+    const fields = [
+      ...[columns, format.groupSize, this.#groups, this.#block, tableRows, levelsPerRow, step > 0 ? 1 : 0, 0],
+      ...[this.#copy(values), this.#copy(importance), this.#copy(groupOfColumn), upper ?? 0, this.#copy(errorWeights)],
+    ];
+    const header = this.#arena.allocate(4 * fields.length);
+    this.#arena.uint32(header, fields.length).set(fields);
+    this.#arena.float32(header + 4 * 7, 1)[0] = step;
+    return header;
+  }
+
+  #copy(values: Float32Array | Uint32Array): Pointer {
+    const pointer = this.#arena.allocate(values.byteLength);
+    this.#arena.uint8(pointer, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return pointer;
+  }
+}
