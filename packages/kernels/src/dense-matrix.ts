@@ -14,13 +14,10 @@ export function loadDenseMatrix(
   rows: number,
   columns: number,
 ): [Matrix, MatrixOperations] {
-  if (weights.length !== rows * columns) {
-    throw new InvalidArgumentError(
-      `a ${rows} x ${columns} matrix has ${rows * columns} weights, not ${weights.length}`,
-    );
-  }
+  assertLength(weights, rows, columns);
   const pointer = arena.allocate(weights.byteLength);
-  arena.float32(pointer, weights.length).set(weights);
+  const write = (values: Float32Array) => arena.float32(pointer, values.length).set(values);
+  write(weights);
   return [
     { rows, columns, bytes: weights.byteLength },
     {
@@ -33,6 +30,17 @@ export function loadDenseMatrix(
         ),
       copyRow: (row, output) =>
         arena.float32(output, columns).set(arena.float32(pointer + 4 * row * columns, columns)),
+      overwrite(values) {
+        assertLength(values, rows, columns);
+        write(values);
+      },
     },
   ];
+}
+
+function assertLength(weights: Float32Array, rows: number, columns: number): void {
+  if (weights.length === rows * columns) return;
+  throw new InvalidArgumentError(
+    `a ${rows} x ${columns} matrix has ${rows * columns} weights, not ${weights.length}`,
+  );
 }

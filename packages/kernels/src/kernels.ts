@@ -128,6 +128,18 @@ export class Kernels {
   }
 
   /**
+   * Copies other float32 weights [rows, columns] over those of a matrix that `loadDense` made; it takes no more memory. Throws
+   * InvalidArgumentError for another number of weights, and for a quantized matrix.
+   */
+  overwriteDense(matrix: Matrix, weights: Float32Array): void {
+    const operations = this.#operationsOf(matrix);
+    if (!operations.overwrite) {
+      throw new InvalidArgumentError('the matrix is quantized; only a dense one can be overwritten');
+    }
+    operations.overwrite(weights);
+  }
+
+  /**
    * output [tokens, rows] = input [tokens, columns] times the matrix transposed. Output must not overlap the input.
    *
    * A dense matrix is multiplied in float32. For a quantized one the activations are rounded to int16 with one scale a token and

@@ -16,4 +16,6 @@ export interface MatrixOperations {
   multiply(input: Pointer, output: Pointer, tokens: number): void;
   /** output [columns] = row `row`. */
   copyRow(row: number, output: Pointer): void;
+  /** Puts other weights [rows, columns] in place of the present ones; undefined where the matrix is not dense. */
+  overwrite?(weights: Float32Array): void;
 }

@@ -1,4 +1,4 @@
-import { dequantize, type QuantizedMatrix } from '@lbs/format';
+import { dequantize, lbs4, type QuantizedMatrix } from '@lbs/format';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decoders, planDecoding } from './decoding-plan.js';
@@ -222,5 +222,23 @@ describe('multiply by a dense matrix', () => {
     const output = kernels.allocate(32);
     kernels.gather(loaded, [2, 1], output);
     expect([...kernels.float32(output, 8)]).toEqual([...weights.subarray(8), ...weights.subarray(4, 8)]);
+  });
+
+  it('takes other weights in the place of its own, of the same size', () => {
+    const loaded = kernels.loadDense(randomActivations(12, 1), 3, 4);
+    const behind = kernels.loadDense(randomActivations(4, 2), 1, 4);
+    const before = kernels.bytes;
+    const weights = randomActivations(12, 3);
+    kernels.overwriteDense(loaded, weights);
+    expect(kernels.bytes).toBe(before);
+    const output = kernels.allocate(4 * 16);
+    kernels.gather(loaded, [0, 1, 2], output);
+    kernels.gather(behind, [0], output + 4 * 12);
+    expect([...kernels.float32(output, 16)]).toEqual([...weights, ...randomActivations(4, 2)]);
+    expect(() => kernels.overwriteDense(loaded, new Float32Array(13))).toThrow('12 weights, not 13');
+    const quantized = kernels.loadQuantized(
+      randomQuantizedMatrix({ format: lbs4, rows: 3, columns: 64, seed: 1 }),
+    );
+    expect(() => kernels.overwriteDense(quantized, new Float32Array(192))).toThrow('only a dense one');
   });
 });

@@ -6,23 +6,32 @@ import {
   type StoredTensorReader,
   TensorMismatchError,
 } from '@lbs/format';
-import type { Kernels, Matrix } from '@lbs/kernels';
-import type { ModelSource } from '@lbs/model-loaders';
+import type { Kernels, Matrix, Pointer } from '@lbs/kernels';
+import type { CancelOptions, ModelSource } from '@lbs/model-loaders';
 
-/** Where a vector of float32 lies in the kernels' memory. */
-type Pointer = number;
+/** The linear layers of a decoder block, by the modules that hold them. */
+const linearModules = {
+  query: 'self_attn.q_proj',
+  key: 'self_attn.k_proj',
+  value: 'self_attn.v_proj',
+  attentionOutput: 'self_attn.o_proj',
+  gate: 'mlp.gate_proj',
+  up: 'mlp.up_proj',
+  down: 'mlp.down_proj',
+};
 
-/** The weights of one decoder block. Matrices are [out, in]. */
-export interface LayerWeights {
+/** A linear layer of a decoder block. */
+export type LinearLayer = keyof typeof linearModules;
+
+/** Name of a linear layer's module in block `layer`, such as `model.layers.0.self_attn.q_proj`. */
+export function moduleOf(layer: number, linear: LinearLayer): string {
+  return `model.layers.${layer}.${linearModules[linear]}`;
+}
+
+/** The weights of one decoder block. Matrices are [out, in], norms float32 [in]. */
+export interface LayerWeights extends Readonly<Record<LinearLayer, Matrix>> {
   readonly attentionNorm: Pointer;
-  readonly query: Matrix;
-  readonly key: Matrix;
-  readonly value: Matrix;
-  readonly attentionOutput: Matrix;
   readonly feedForwardNorm: Pointer;
-  readonly gate: Matrix;
-  readonly up: Matrix;
-  readonly down: Matrix;
 }
 
 export interface DecoderWeights {
@@ -50,35 +59,83 @@ export interface LoadOptions {
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
+/** Options of a `WeightLoader`. */
+interface WeightLoaderOptions extends CancelOptions {
+  /** Called with the module and its bytes in memory, after each. */
+  readonly onLoaded?: (module: string, bytes: number) => void;
+}
+
 /**
  * Brings a model's weights into the kernels' memory, one tensor at a time: quantized matrices as they are
  * stored, all others as float32. Throws TensorMismatchError where a matrix has not the shape that the config
  * asks for.
  */
-export async function loadWeights(
-  model: ModelSource,
-  kernels: Kernels,
-  { signal, onProgress }: LoadOptions = {},
-): Promise<DecoderWeights> {
-  const { config } = model;
-  const { hiddenSize, intermediateSize, vocabularySize, headSize } = config;
-  const quantization = model.configJson['quantization_config'];
-  const formatOf = quantization
-    ? formatOfModule(parseQuantizationConfig(quantization, model.name))
-    : () => undefined;
-  const total = 2 + 9 * config.layers + (config.tiedEmbeddings ? 0 : 1);
-  const read = signal ? { signal } : {};
-  let done = 0;
-  let bytes = 0;
-  const finished = (tensor: string, size: number) => {
-    bytes += size;
-    onProgress?.({ tensor, done: ++done, total });
-  };
+export class WeightLoader {
+  private readonly formatOf: (module: string) => NumberFormat | undefined;
 
-  const stored: StoredTensorReader = async (name) =>
-    model.has(name) ? { ...model.tensorInfo(name), bytes: await model.readBytes(name, read) } : undefined;
+  constructor(
+    private readonly model: ModelSource,
+    private readonly kernels: Kernels,
+    private readonly options: WeightLoaderOptions = {},
+  ) {
+    const quantization = model.configJson['quantization_config'];
+    this.formatOf = quantization
+      ? formatOfModule(parseQuantizationConfig(quantization, model.name))
+      : () => undefined;
+  }
 
-  const loadQuantized = async (module: string, format: NumberFormat, rows: number, columns: number) => {
+  embedding(): Promise<Matrix> {
+    return this.matrix('model.embed_tokens', this.model.config.vocabularySize, this.model.config.hiddenSize);
+  }
+
+  async layer(index: number): Promise<LayerWeights> {
+    const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = this.model.config;
+    const linear = (name: LinearLayer, rows: number, columns: number) =>
+      this.matrix(moduleOf(index, name), rows, columns);
+    return {
+      attentionNorm: await this.vector(`model.layers.${index}.input_layernorm`),
+      query: await linear('query', heads * headSize, hiddenSize),
+      key: await linear('key', keyValueHeads * headSize, hiddenSize),
+      value: await linear('value', keyValueHeads * headSize, hiddenSize),
+      attentionOutput: await linear('attentionOutput', hiddenSize, heads * headSize),
+      feedForwardNorm: await this.vector(`model.layers.${index}.post_attention_layernorm`),
+      gate: await linear('gate', intermediateSize, hiddenSize),
+      up: await linear('up', intermediateSize, hiddenSize),
+      down: await linear('down', hiddenSize, intermediateSize),
+    };
+  }
+
+  finalNorm(): Promise<Pointer> {
+    return this.vector('model.norm');
+  }
+
+  /** The output head of a model whose head is not the embedding. */
+  head(): Promise<Matrix> {
+    return this.matrix('lm_head', this.model.config.vocabularySize, this.model.config.hiddenSize);
+  }
+
+  private async matrix(module: string, rows: number, columns: number): Promise<Matrix> {
+    const { model, kernels, options } = this;
+    options.signal?.throwIfAborted();
+    const format = model.has(`${module}.weight`) ? undefined : this.formatOf(module);
+    const loaded = format
+      ? await this.quantizedMatrix(module, format, rows, columns)
+      : kernels.loadDense(await model.readFloat32(`${module}.weight`, options), rows, columns);
+    options.onLoaded?.(module, loaded.bytes);
+    return loaded;
+  }
+
+  private async quantizedMatrix(
+    module: string,
+    format: NumberFormat,
+    rows: number,
+    columns: number,
+  ): Promise<Matrix> {
+    const { model, kernels, options } = this;
+    const stored: StoredTensorReader = async (name) =>
+      model.has(name)
+        ? { ...model.tensorInfo(name), bytes: await model.readBytes(name, options) }
+        : undefined;
     const matrix = await loadMatrix(module, format, stored, model.name);
     if (matrix.rows !== rows || matrix.columns !== columns) {
       throw new TensorMismatchError(
@@ -91,45 +148,39 @@ export async function loadWeights(
       );
     }
     return kernels.loadQuantized(matrix);
-  };
+  }
 
-  const matrix = async (module: string, rows: number, columns: number): Promise<Matrix> => {
-    signal?.throwIfAborted();
-    const format = model.has(`${module}.weight`) ? undefined : formatOf(module);
-    const loaded = format
-      ? await loadQuantized(module, format, rows, columns)
-      : kernels.loadDense(await model.readFloat32(`${module}.weight`, read), rows, columns);
-    finished(module, loaded.bytes);
-    return loaded;
-  };
-
-  const vector = async (module: string): Promise<Pointer> => {
-    const values = await model.readFloat32(`${module}.weight`, read);
+  private async vector(module: string): Promise<Pointer> {
+    const { model, kernels, options } = this;
+    const values = await model.readFloat32(`${module}.weight`, options);
     const pointer = kernels.allocate(values.byteLength);
     kernels.float32(pointer, values.length).set(values);
-    finished(module, values.byteLength);
+    options.onLoaded?.(module, values.byteLength);
     return pointer;
-  };
-
-  const queryWidth = config.heads * headSize;
-  const keyWidth = config.keyValueHeads * headSize;
-  const embedding = await matrix('model.embed_tokens', vocabularySize, hiddenSize);
-  const layers: LayerWeights[] = [];
-  for (let i = 0; i < config.layers; i++) {
-    const block = `model.layers.${i}`;
-    layers.push({
-      attentionNorm: await vector(`${block}.input_layernorm`),
-      query: await matrix(`${block}.self_attn.q_proj`, queryWidth, hiddenSize),
-      key: await matrix(`${block}.self_attn.k_proj`, keyWidth, hiddenSize),
-      value: await matrix(`${block}.self_attn.v_proj`, keyWidth, hiddenSize),
-      attentionOutput: await matrix(`${block}.self_attn.o_proj`, hiddenSize, queryWidth),
-      feedForwardNorm: await vector(`${block}.post_attention_layernorm`),
-      gate: await matrix(`${block}.mlp.gate_proj`, intermediateSize, hiddenSize),
-      up: await matrix(`${block}.mlp.up_proj`, intermediateSize, hiddenSize),
-      down: await matrix(`${block}.mlp.down_proj`, hiddenSize, intermediateSize),
-    });
   }
-  const finalNorm = await vector('model.norm');
-  const head = config.tiedEmbeddings ? embedding : await matrix('lm_head', vocabularySize, hiddenSize);
-  return { embedding, layers, finalNorm, head, bytes };
+}
+
+/** Brings all weights of a model into the kernels' memory. */
+export async function loadWeights(
+  model: ModelSource,
+  kernels: Kernels,
+  { signal, onProgress }: LoadOptions = {},
+): Promise<DecoderWeights> {
+  const { layers, tiedEmbeddings } = model.config;
+  const total = 2 + 9 * layers + (tiedEmbeddings ? 0 : 1);
+  let done = 0;
+  let bytes = 0;
+  const loader = new WeightLoader(model, kernels, {
+    signal,
+    onLoaded(tensor, size) {
+      bytes += size;
+      onProgress?.({ tensor, done: ++done, total });
+    },
+  });
+  const embedding = await loader.embedding();
+  const blocks: LayerWeights[] = [];
+  for (let i = 0; i < layers; i++) blocks.push(await loader.layer(i));
+  const finalNorm = await loader.finalNorm();
+  const head = tiedEmbeddings ? embedding : await loader.head();
+  return { embedding, layers: blocks, finalNorm, head, bytes };
 }

@@ -1,11 +1,10 @@
 import { InvalidArgumentError } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import type { ModelConfig, ModelSource } from '@lbs/model-loaders';
+import { batchTokens } from './block-computation.js';
+import { checkTokens, contextLengthOf } from './context.js';
 import { type LoadOptions, loadWeights } from './decoder-weights.js';
-import { batchTokens, ForwardPass } from './forward-pass.js';
-
-/** Longest context that gets a cache unless the caller asks for more: a model may declare 128 Ki positions. */
-const defaultContextLength = 2048;
+import { ForwardPass } from './forward-pass.js';
 
 /** What a decoder is loaded with. */
 export interface DecoderOptions extends LoadOptions {
@@ -43,7 +42,7 @@ export interface Decoder {
 export async function loadDecoder(model: ModelSource, options: DecoderOptions = {}): Promise<Decoder> {
   const { config } = model;
   const kernels = options.kernels ?? (await createKernels({ threads: options.threads ?? 1 }));
-  const contextLength = options.contextLength ?? Math.min(config.contextLength, defaultContextLength);
+  const contextLength = contextLengthOf(config, options.contextLength);
   const weights = await loadWeights(model, kernels, options);
   const forward = new ForwardPass(config, kernels, weights, contextLength);
   let cached: number[] = [];
@@ -55,7 +54,10 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
       cached = [];
     },
     async logits(tokens, first, { signal } = {}) {
-      checkTokens(tokens, first, config, contextLength);
+      if (!Number.isInteger(first) || first < 0 || first >= tokens.length) {
+        throw new InvalidArgumentError(`first position ${first} is not within the ${tokens.length} tokens`);
+      }
+      checkTokens(tokens, config, contextLength);
       let position = 0;
       while (position < Math.min(cached.length, first) && cached[position] === tokens[position]) position++;
       cached.length = position;
@@ -79,24 +81,4 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
       return logits;
     },
   };
-}
-
-function checkTokens(
-  tokens: readonly number[],
-  first: number,
-  config: ModelConfig,
-  contextLength: number,
-): void {
-  if (!Number.isInteger(first) || first < 0 || first >= tokens.length) {
-    throw new InvalidArgumentError(`first position ${first} is not within the ${tokens.length} tokens`);
-  }
-  if (tokens.length > contextLength) {
-    throw new InvalidArgumentError(`${tokens.length} tokens do not fit the context of ${contextLength}`, {
-      mend: `Shorten the text, or load the model with a contextLength of up to ${config.contextLength}.`,
-    });
-  }
-  const bad = tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= config.vocabularySize);
-  if (bad !== undefined) {
-    throw new InvalidArgumentError(`token ${bad} is outside of the vocabulary of ${config.vocabularySize}`);
-  }
 }
