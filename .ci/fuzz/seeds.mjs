@@ -83,7 +83,7 @@ const salientOfTwoRows = (...columns) => ({
   scales: Float32Array.of(0.5, 2),
 });
 
-/** Every format with a short last group, with and without salient weights; and salient weights more than 255 apart. */
+/** Every format with a short last group, with and without salient weights; and salient weights of longer codes. */
 export const storedMatrixSeeds = [
   ...numberFormats.flatMap((_, i) => [
     storedMatrixSeed(i, 20),

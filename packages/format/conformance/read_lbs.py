@@ -106,24 +106,38 @@ def read_matrix(tensors, module, declaration):
     add_salient(tensors, module, weights)
     return weights, private, shared
 
+def salient_positions(data, count, size):
+    """[count] from Rice codes of the gaps [7.1]."""
+    low = next(k for k in range(64) if 27 * 2**k * count >= 13 * size)
+    bits = "".join(f"{byte:08b}"[::-1] for byte in data)
+    positions, behind, bit = [], 0, 0
+    for _ in range(count):
+        high = bits.find("0", bit) - bit
+        bit += high + 1 + low
+        if high < 0 or bit > len(bits):
+            raise ValueError("the salient positions are too short")
+        behind += high * 2**low + int("0" + bits[bit - low : bit][::-1], 2) + 1
+        positions.append(behind - 1)
+    if behind > size or len(bits) - bit >= 8 or "1" in bits[bit:]:
+        raise ValueError("a salient weight is outside of the matrix, or bits follow the last one")
+    return np.array(positions)
+
 def add_salient(tensors, module, weights):
     """Adds float32(sigma * residual) to the salient weights [7]."""
     names = [f"{module}.salient.{part}" for part in SALIENT_PARTS]
     if not any(name in tensors for name in names):
         return
     rows, columns = weights.shape
-    if names[0] not in tensors:
-        raise ValueError(f"{names[0]} is missing")
-    gaps = np.frombuffer(take(tensors, names[0], ("U8",), tensors[names[0]][1][:1])[1], np.uint8).astype(np.int64)
-    if len(gaps) == 0 or gaps[-1] == 255:
-        raise ValueError("the salient positions are empty or end in a gap")
-    # Behind each byte lie all gaps up to it and the salient weights before it.
-    position = (np.cumsum(gaps) + np.cumsum(gaps < 255) - 1)[gaps < 255]
-    if position[-1] >= rows * columns:
-        raise ValueError("a salient weight is outside of the matrix")
+    if names[1] not in tensors:
+        raise ValueError(f"{names[1]} is missing")
+    residual = take(tensors, names[1], ("I8",), tensors[names[1]][1][:1])[1]
+    residual = np.frombuffer(residual, np.int8).astype(np.float64)
+    if names[0] not in tensors or len(residual) == 0:
+        raise ValueError("the salient weights are none or have no positions")
+    data = take(tensors, names[0], ("U8",), tensors[names[0]][1][:1])[1]
+    position = salient_positions(data, len(residual), rows * columns)
     row, column = np.divmod(position, columns)
     filled, row_number = np.unique(row, return_inverse=True)
-    residual = np.frombuffer(take(tensors, names[1], ("I8",), [len(position)])[1], np.int8).astype(np.float64)
     code = np.frombuffer(take(tensors, names[2], ("U8",), [len(filled)])[1], np.uint8)
     (base,) = np.frombuffer(take(tensors, names[3], ("F16",), [1])[1], "<f2")
     if not np.isfinite(base) or np.signbit(base):

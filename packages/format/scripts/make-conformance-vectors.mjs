@@ -199,8 +199,14 @@ const cases = [
   makeCase('salient: some rows, the first and last weight', lbs3, 3, 70, {
     salient: salientAt([[0, 69], [], [7, 69]], (r) => 0.01 * (r + 1)),
   }),
-  makeCase('salient: gaps of 254, 255, 256, 509, 510 and 765', named('int4-g64'), 26, 100, {
-    salient: salientAt(rowsOf([254, 510, 767, 1277, 1788, 2554], 26, 100), (r) => 0.02 / (r + 1)),
+  makeCase('salient: gaps of 254, 255, 256, 511, 512 and 767, 8 low bits', named('int4-g64'), 26, 100, {
+    salient: salientAt(rowsOf([254, 510, 767, 1279, 1792, 2560], 26, 100), (r) => 0.02 / (r + 1)),
+  }),
+  makeCase('salient: a gap of 2599, 11 low bits', named('int4-g64'), 26, 100, {
+    salient: salientAt(rowsOf([2599], 26, 100)),
+  }),
+  makeCase('salient: long and short gaps, 3 low bits', named('int4-g64'), 5, 100, {
+    salient: salientAt(rowsOf([...all(30), 499], 5, 100), (r) => 0.5 ** r),
   }),
   makeCase('salient: a subnormal base', named('int4-g64'), 2, 300, {
     salient: salientAt([[0, 255, 256, 299], [3]], (r) => (5 - 2.6 * r) * 2 ** -24),
@@ -212,7 +218,9 @@ const cases = [
     ),
   }),
   makeCase('salient: sigma 0 alone', named('int2-g64'), 1, 20, { salient: salientAt([[5]], () => 0) }),
-  makeCase('salient: all of them', lbs4, 2, 20, { salient: salientAt([all(20), all(20)], (r) => 0.5 + r) }),
+  makeCase('salient: all of them, no low bits', lbs4, 2, 20, {
+    salient: salientAt([all(20), all(20)], (r) => 0.5 + r),
+  }),
   makeCase('salient: K = 0', lbs4, 2, 20, { salient: salientAt([[], []]) }),
   makeCase('salient beside zero-points', named('int3-zp-g64'), 2, 70, { salient: salientAt([[3], [4, 68]]) }),
 ];
@@ -245,11 +253,12 @@ const lines = cases.map(({ about, matrix, privateCodes, sharedCodes }, i) =>
 /** Salient weights that a reader refuses: a good matrix with other bytes in some tensors, or without them (null). */
 const refusals = [
   ['no positions', { salientGaps: [], salientResiduals: [], salientScales: [], salientScaleBase: [0, 0] }],
-  ['a list of positions that ends in 255', { salientGaps: [5, 99, 200, 255] }],
-  ['a position behind the matrix', { salientGaps: [5, 99, 195] }],
-  ['a position behind the matrix, after a long gap', { salientGaps: [5, 99, 255, 0] }],
-  ['more positions than residuals', { salientGaps: [5, 99, 10, 0] }],
-  ['fewer rows with positions than codes of sigma', { salientGaps: [5, 0, 0] }],
+  ['a list of positions that is too short', { salientGaps: [0x8a, 0xc6] }],
+  ['a byte behind the last position', { salientGaps: [0x8a, 0xc6, 0x3c, 0x00] }],
+  ['a bit behind the last position', { salientGaps: [0x8a, 0xc6, 0xbc] }],
+  ['a position behind the matrix', { salientGaps: [0x8a, 0xc6, 0x07, 0x00] }],
+  ['more residuals than positions', { salientResiduals: [1, 2, 3, 4] }],
+  ['fewer rows with positions than codes of sigma', { salientGaps: [0x0a, 0x00, 0x00] }],
   ['a base above the largest sigma', { salientScales: [1, 32] }],
   ['a base that is infinite', { salientScaleBase: [0x00, 0x7c] }],
   ['a base that is not a number', { salientScaleBase: [0x00, 0x7e] }],
@@ -261,7 +270,7 @@ const refusals = [
   ]),
 ].map(([about, changes]) => {
   const { matrix } = makeCase(about, named('int4-g64'), 2, 150, {
-    salient: salientAt([[5, 105], [110]], (r) => 1 / (r + 1)),
+    salient: salientAt([[5, 105], [50]], (r) => 1 / (r + 1)),
   });
   const tensors = storeMatrix('refused', matrix).flatMap((tensor) => {
     const part = Object.keys(changes).find((key) => tensor.name === `refused.${storedSuffixes[key]}`);

@@ -37,16 +37,19 @@ export async function loadSalientWeights(
   columns: number,
 ): Promise<SalientWeights | undefined> {
   const { salientGaps, salientResiduals, salientScales, salientScaleBase } = storedSuffixes;
-  const gaps = await part.optionalList(salientGaps, 'U8');
-  if (!gaps) {
-    for (const other of [salientResiduals, salientScales, salientScaleBase])
-      if (await part.find(other)) throw part.missing(salientGaps);
+  const residuals = await part.optionalList(salientResiduals, 'I8');
+  if (!residuals) {
+    for (const other of [salientGaps, salientScales, salientScaleBase])
+      if (await part.find(other)) throw part.missing(salientResiduals);
     return undefined;
   }
-  const positions = decodeSalientPositions(gaps, rows, columns, part.placeOf(salientGaps));
+  const total = residuals.length;
+  if (total === 0) part.malformed(salientResiduals, 'the list of salient weights is empty');
+  const gaps = await part.optionalList(salientGaps, 'U8');
+  if (!gaps) throw part.missing(salientGaps);
+  const positions = decodeSalientPositions(gaps, total, rows, columns, part.placeOf(salientGaps));
   const { counts } = positions;
   const filled = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
-  const residuals = await part.required(salientResiduals, 'I8', [positions.columns.length]);
   const codes = await part.required(salientScales, 'U8', [filled]);
   const base = await part.required(salientScaleBase, 'F16', [1]);
   const decoded = decodeSalientScales(
