@@ -72,6 +72,8 @@ export class CodeSearch {
   readonly #groups: number;
   readonly #block: number;
   readonly #natural: Uint32Array;
+  /** A power of two near the largest weight: the search works on weights in this unit, so that squared errors stay within float32. */
+  readonly #unit: number;
   /** [strips, columns, 16] float32. */
   readonly #weights: Pointer;
   /** [strips, groups, 3, 16] scales, their inverses and zero-points. */
@@ -93,6 +95,8 @@ export class CodeSearch {
     this.#groups = rowLayout(format, columns).groups;
     this.#block = format.sharedBits > 0 ? format.sharingBlock : blockWithoutSharing;
     this.#natural = naturalOrder(columns);
+    const largest = weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
+    this.#unit = largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
     this.#weights = arena.allocate(this.#stripBytes * this.#strips);
     this.#parameters = arena.allocate(this.#parameterBytes * this.#strips);
     this.#writeWeights(this.#weights, this.#natural);
@@ -107,7 +111,7 @@ export class CodeSearch {
    * [rows, groups] the importance-weighted squared errors of rounding without feedback at these scales. Every sharing block takes the row
    * of the level table that is best for it.
    */
-  errors(parameters: GroupParameters): Float32Array {
+  errors(parameters: GroupParameters): Float64Array {
     const { rows } = this.#options;
     this.#writeParameters(parameters);
     return this.#arena.withScratch(() => {
@@ -121,7 +125,9 @@ export class CodeSearch {
         errors + strip * errorBytes,
       ]);
       const found = this.#arena.float32(errors, (errorBytes / 4) * this.#strips);
-      return readStrips(new Float32Array(rows * this.#groups), found, { rows, order: naturalOrder(this.#groups) });
+      const inUnits = new Float32Array(rows * this.#groups);
+      readStrips(inUnits, found, { rows, order: naturalOrder(this.#groups) });
+      return Float64Array.from(inUnits, (error) => error * this.#unit ** 2);
     });
   }
 
@@ -174,7 +180,7 @@ export class CodeSearch {
         codes: read(codes, order),
         shared: format.sharedBits > 0 ? read(shared, this.#blockOrder(order)) : new Uint8Array(),
         residuals: Int8Array.from(salient?.indices ?? [], (index) => (residualCodes![index]! << 24) >> 24),
-        loss: this.#arena.float32(losses, rows).reduce((sum, loss) => sum + loss, 0),
+        loss: this.#arena.float32(losses, rows).reduce((sum, loss) => sum + loss, 0) * this.#unit ** 2,
       };
     });
   }
@@ -203,7 +209,8 @@ export class CodeSearch {
   #writeWeights(target: Pointer, order: Uint32Array): void {
     const { weights, rows, columns } = this.#options;
     const strips = this.#arena.float32(target, this.#strips * columns * stripRows);
-    writeStrips(strips, weights, { rows, order });
+    const unit = this.#unit;
+    writeStrips(strips, unit === 1 ? weights : weights.map((weight) => weight / unit), { rows, order });
   }
 
   #writeParameters({ scales, zeroPoints }: GroupParameters): void {
@@ -215,9 +222,9 @@ export class CodeSearch {
       for (let group = 0; group < this.#groups; group++) {
         const i = row * this.#groups + group;
         const place = ((row - lane) * this.#groups + group * stripRows) * 3 + lane;
-        const scale = scales[i]!;
+        const scale = scales[i]! / this.#unit;
         target[place] = scale;
-        target[place + stripRows] = scale > 0 ? 1 / scale : 0;
+        target[place + stripRows] = inverse(scale);
         target[place + 2 * stripRows] = zeroPoints?.[i] ?? 0;
       }
     }
@@ -237,10 +244,11 @@ export class CodeSearch {
     const pointer = this.#arena.allocate(2 * 4 * stripRows * this.#strips);
     const target = this.#arena.float32(pointer, 2 * stripRows * this.#strips);
     target.fill(0);
-    for (const [row, scale] of scales.entries()) {
+    for (const [row, sigma] of scales.entries()) {
+      const scale = sigma / this.#unit;
       const place = 2 * (row - (row % stripRows)) + (row % stripRows);
       target[place] = scale;
-      target[place + stripRows] = scale > 0 ? 1 / scale : 0;
+      target[place + stripRows] = inverse(scale);
     }
     return pointer;
   }
@@ -270,4 +278,9 @@ export class CodeSearch {
     this.#arena.uint8(pointer, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return pointer;
   }
+}
+
+/** 0 for a scale of 0, and finite for the smallest ones: a weight of 0 stays 0. */
+function inverse(scale: number): number {
+  return scale > 0 ? Math.min(1 / scale, 2 ** 127) : 0;
 }

@@ -1,22 +1,20 @@
 import {
-  createFormatRegistry,
-  createRegistry,
-  dequantize,
+  InvalidArgumentError,
   matchesAny,
-  NonFiniteWeightError,
-  type NumberFormat,
   type QuantizationConfig,
-  type QuantizedMatrix,
-  type Registry,
   type StoredTensor,
   storeMatrix,
   TensorMismatchError,
 } from '@lbs/format';
-import { magnitude, type SaliencyScore, selectTopK } from '@lbs/topk-saliency';
+import { createKernels, type Kernels } from '@lbs/kernels';
+import type { CalibrationModel, CalibrationSequence } from './calibration-model.js';
 import { copyTensor, type TensorReader } from './copy-tensor.js';
-import type { Recipe, RecipeRule } from './recipe.js';
-import { roundToNearest } from './round-to-nearest.js';
-import type { Solver } from './solver.js';
+import type { InputStatistics } from './input-statistics.js';
+import { measureInputs } from './measure-inputs.js';
+import { quantizeMatrix } from './quantize-matrix.js';
+import type { Recipe } from './recipe.js';
+import { type QuantizerParts, ResolvedRule, standardParts } from './resolved-rule.js';
+import { firstPositionWeighting } from './token-weighting.js';
 
 /** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
 export interface ModelWeights extends TensorReader {
@@ -24,19 +22,12 @@ export interface ModelWeights extends TensorReader {
   readonly tensorNames: readonly string[];
 }
 
-/** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
-export interface QuantizerParts {
-  readonly formats: Registry<NumberFormat>;
-  readonly solvers: Registry<Solver>;
-  readonly scores: Registry<SaliencyScore>;
+/** What activations are measured on. */
+export interface Calibration {
+  readonly model: CalibrationModel;
+  /** Tokens of each sequence. */
+  readonly sequences: readonly (readonly number[])[];
 }
-
-/** The parts that come with the toolkit. */
-export const standardParts: QuantizerParts = {
-  formats: createFormatRegistry(),
-  solvers: createRegistry<Solver>('solver', [roundToNearest]),
-  scores: createRegistry<SaliencyScore>('saliency score', [magnitude]),
-};
 
 /** One finished tensor. */
 export interface QuantizationProgress {
@@ -48,10 +39,14 @@ export interface QuantizationProgress {
   readonly relativeError: number;
 }
 
-/** Parts to choose from, cancelling and progress. */
+/** Parts to choose from, calibration, cancelling and progress. */
 export interface QuantizeModelOptions {
   readonly parts?: QuantizerParts;
-  readonly signal?: AbortSignal;
+  /** Needed by recipes that measure activations; `needsCalibration` says which do. */
+  readonly calibration?: Calibration | undefined;
+  /** Default: kernels of its own on one thread. */
+  readonly kernels?: Kernels | undefined;
+  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: QuantizationProgress) => void;
 }
 
@@ -68,126 +63,146 @@ export interface QuantizedModel {
   readonly bitsPerWeight: number;
 }
 
+/** Whether a recipe measures activations, so that it needs a calibration text. */
+export function needsCalibration(recipe: Recipe, parts: QuantizerParts = standardParts): boolean {
+  return recipe.rules.some((rule) => new ResolvedRule(rule, parts).needsStatistics);
+}
+
 /**
- * Quantizes a model by a recipe, one tensor at a time: in memory are the finished tensors and one tensor in
- * float32. Throws NonFiniteWeightError on a NaN or infinite weight, InvalidArgumentError where the recipe names
- * an unknown part, and the signal's reason when aborted.
+ * Quantizes a model by a recipe, one tensor at a time: in memory are the finished tensors, one tensor in float32, and where activations are
+ * measured one decoder block and the hidden states of the calibration sequences. Blocks are calibrated in order, on what the quantized layers before
+ * give. Throws NonFiniteWeightError on a NaN or infinite weight, InvalidArgumentError where the recipe names an unknown part or lacks
+ * its calibration, and the signal's reason when aborted.
  */
 export async function quantizeModel(
   source: ModelWeights,
   recipe: Recipe,
-  { parts = standardParts, signal, onProgress }: QuantizeModelOptions = {},
+  options: QuantizeModelOptions = {},
 ): Promise<QuantizedModel> {
-  const rules = recipe.rules.map((rule) => new ResolvedRule(rule, parts));
-  const isIgnored = matchesAny(recipe.ignore ?? []);
-  const ruleOf = (tensor: string) => {
-    const module = moduleOf(tensor);
-    return module === undefined || isIgnored(module) ? undefined : rules.find((rule) => rule.matches(module));
-  };
-  const targets = source.tensorNames.filter(ruleOf);
-  if (targets.length === 0) {
-    throw new TensorMismatchError(`no tensor matches the targets of recipe "${recipe.name}"`, {
-      file: source.name,
-    });
-  }
-  const size = (name: string) => source.tensorInfo(name).shape.reduce((a, b) => a * b, 1);
-  const weightsTotal = targets.reduce((sum, name) => sum + size(name), 0);
-  const tensors: StoredTensor[] = [];
-  let weightsDone = 0;
-  let quantizedBytes = 0;
-  for (const name of source.tensorNames) {
-    signal?.throwIfAborted();
-    const rule = ruleOf(name);
-    if (!rule) {
-      tensors.push(await copyTensor(source, name, signal));
-      continue;
+  const { parts = standardParts, calibration, signal } = options;
+  const kernels = options.kernels ?? (await createKernels());
+  const job = new QuantizationJob(source, recipe, { ...options, parts, kernels });
+  if (job.needsStatistics) {
+    if (!calibration) {
+      throw new InvalidArgumentError(`recipe "${recipe.name}" measures activations and needs a calibration text`, {
+        mend: 'Give quantizeModel a calibration: a model that runs block by block and token sequences.',
+      });
     }
-    const weights = await source.readFloat32(name, { signal });
-    const { matrix, relativeError } = quantizeMatrix(weights, name, source, rule);
-    const stored = storeMatrix(moduleOf(name)!, matrix);
-    tensors.push(...stored);
-    quantizedBytes += stored.reduce((sum, tensor) => sum + tensor.bytes.length, 0);
-    weightsDone += weights.length;
-    onProgress?.({ tensor: name, weightsDone, weightsTotal, relativeError });
-    // Long runs of computation would otherwise keep an abort from being seen.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await job.quantizeBlocks(calibration, signal);
   }
-  return {
-    tensors,
-    config: {
-      groups: rules.map(({ rule, format }) => ({ targets: rule.targets, format })),
-      ignore: recipe.ignore ?? [],
-      provenance: { recipe },
-    },
-    matrices: targets.length,
-    quantizedWeights: weightsTotal,
-    quantizedBytes,
-    bitsPerWeight: (8 * quantizedBytes) / weightsTotal,
-  };
+  return job.quantizeRest(signal);
 }
 
-class ResolvedRule {
-  readonly format: NumberFormat;
-  readonly solver: Solver;
-  readonly score: SaliencyScore | undefined;
-  readonly matches: (module: string) => boolean;
+/** Finished tensors of a model, and how the others are quantized. */
+class QuantizationJob {
+  private readonly rules: readonly ResolvedRule[];
+  private readonly targets = new Map<string, ResolvedRule>();
+  private readonly finished = new Map<string, readonly StoredTensor[]>();
+  private readonly weightsTotal: number;
+  private weightsDone = 0;
 
   constructor(
-    readonly rule: RecipeRule,
-    parts: QuantizerParts,
+    private readonly source: ModelWeights,
+    private readonly recipe: Recipe,
+    private readonly options: QuantizeModelOptions & { readonly parts: QuantizerParts; readonly kernels: Kernels },
   ) {
-    this.format = parts.formats.get(rule.format);
-    this.solver = parts.solvers.get(rule.solver);
-    this.score = rule.salient && parts.scores.get(rule.salient.score);
-    this.matches = matchesAny(rule.targets);
+    this.rules = recipe.rules.map((rule) => new ResolvedRule(rule, options.parts));
+    const isIgnored = matchesAny(recipe.ignore ?? []);
+    for (const tensor of source.tensorNames) {
+      const module = moduleOf(tensor);
+      if (module === undefined || isIgnored(module)) continue;
+      const rule = this.rules.find(({ matches }) => matches(module));
+      if (rule) this.targets.set(tensor, rule);
+    }
+    if (this.targets.size === 0) {
+      throw new TensorMismatchError(`no tensor matches the targets of recipe "${recipe.name}"`, {
+        file: source.name,
+      });
+    }
+    const size = (name: string) => source.tensorInfo(name).shape.reduce((a, b) => a * b, 1);
+    this.weightsTotal = [...this.targets.keys()].reduce((sum, name) => sum + size(name), 0);
+  }
+
+  get needsStatistics(): boolean {
+    return [...this.targets.values()].some((rule) => rule.needsStatistics);
+  }
+
+  /** Quantizes the linear layers of the decoder blocks, on the activations that the quantized layers before them give. */
+  async quantizeBlocks({ model, sequences }: Calibration, signal?: AbortSignal): Promise<void> {
+    const { kernels } = this.options;
+    const weighting = firstPositionWeighting(this.recipe.firstPositionWeight ?? 16);
+    const states = sequences.map(
+      (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
+    );
+    for (let index = 0; index < model.blocks; index++) {
+      signal?.throwIfAborted();
+      const block = await model.loadBlock(index, { signal });
+      for (const state of states) block.begin(state);
+      for (const [i, stage] of block.stages.entries()) {
+        const targets = stage.modules.filter((module) => this.targets.has(`${module}.weight`));
+        if (targets.length > 0) {
+          const mark = kernels.mark();
+          const statistics = measureInputs(kernels, stage, states, weighting);
+          for (const module of targets) {
+            block.replaceWeights(module, await this.quantize(`${module}.weight`, statistics));
+          }
+          kernels.release(mark);
+        }
+        for (const state of states) block.advance(i, state);
+      }
+      block.release();
+    }
+  }
+
+  /** Quantizes what is left, copies what is no target, and puts everything together. */
+  async quantizeRest(signal?: AbortSignal): Promise<QuantizedModel> {
+    const tensors: StoredTensor[] = [];
+    let quantizedBytes = 0;
+    for (const name of this.source.tensorNames) {
+      signal?.throwIfAborted();
+      if (!this.targets.has(name)) {
+        tensors.push(await copyTensor(this.source, name, signal));
+        continue;
+      }
+      if (!this.finished.has(name)) await this.quantize(name);
+      const stored = this.finished.get(name)!;
+      tensors.push(...stored);
+      quantizedBytes += stored.reduce((sum, tensor) => sum + tensor.bytes.length, 0);
+    }
+    return {
+      tensors,
+      config: {
+        groups: this.rules.map(({ rule, format }) => ({ targets: rule.targets, format })),
+        ignore: this.recipe.ignore ?? [],
+        provenance: { recipe: this.recipe },
+      },
+      matrices: this.targets.size,
+      quantizedWeights: this.weightsTotal,
+      quantizedBytes,
+      bitsPerWeight: (8 * quantizedBytes) / this.weightsTotal,
+    };
+  }
+
+  /** Quantizes one matrix; returns its dequantized weights. */
+  private async quantize(name: string, statistics?: InputStatistics): Promise<Float32Array> {
+    const { kernels, signal, onProgress } = this.options;
+    signal?.throwIfAborted();
+    const values = await this.source.readFloat32(name, { signal });
+    const { shape } = this.source.tensorInfo(name);
+    const tensor = { name, shape, values, file: this.source.name };
+    const { matrix, dequantized, relativeError } = quantizeMatrix(tensor, this.targets.get(name)!, {
+      kernels,
+      statistics,
+    });
+    this.finished.set(name, storeMatrix(moduleOf(name)!, matrix));
+    this.weightsDone += values.length;
+    onProgress?.({ tensor: name, weightsDone: this.weightsDone, weightsTotal: this.weightsTotal, relativeError });
+    // Long runs of computation would otherwise keep an abort from being seen.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return dequantized;
   }
 }
 
 function moduleOf(tensor: string): string | undefined {
   return tensor.endsWith('.weight') ? tensor.slice(0, -'.weight'.length) : undefined;
-}
-
-function quantizeMatrix(
-  weights: Float32Array,
-  name: string,
-  source: ModelWeights,
-  { rule, format, solver, score }: ResolvedRule,
-): { matrix: QuantizedMatrix; relativeError: number } {
-  const { shape } = source.tensorInfo(name);
-  const [rows, columns] = shape;
-  if (shape.length !== 2 || !rows || !columns) {
-    throw new TensorMismatchError(
-      `only matrices can be quantized, and this tensor has shape [${shape.join(', ')}]`,
-      {
-        file: source.name,
-        tensor: name,
-        mend: 'Leave the module out of the targets of the recipe.',
-      },
-    );
-  }
-  const bad = weights.findIndex((weight) => !Number.isFinite(weight));
-  if (bad >= 0) {
-    throw new NonFiniteWeightError(
-      `weight [${Math.floor(bad / columns)}, ${bad % columns}] is ${weights[bad]}`,
-      {
-        file: source.name,
-        tensor: name,
-        mend: 'The checkpoint is damaged or was saved after training diverged: use another one.',
-      },
-    );
-  }
-  const count = rule.salient ? Math.round(rule.salient.fraction * weights.length) : 0;
-  const salient = score && count > 0 ? selectTopK(score.score(weights, columns), count) : undefined;
-  const matrix = solver.solve({ weights, rows, columns, format, ...(salient && { salient }) });
-  return { matrix, relativeError: relativeSquaredError(weights, dequantize(matrix)) };
-}
-
-function relativeSquaredError(weights: Float32Array, approximation: Float32Array): number {
-  let error = 0;
-  let energy = 0;
-  for (let i = 0; i < weights.length; i++) {
-    error += (weights[i]! - approximation[i]!) ** 2;
-    energy += weights[i]! ** 2;
-  }
-  return energy > 0 ? error / energy : 0;
 }

@@ -16,6 +16,8 @@ const ruleSchema = v.strictObject({
   /** Name of a solver. */
   solver: v.string(),
   salient: v.optional(salientSchema),
+  /** Whether the inputs of the layers are measured although the solver can do without: errors then count by the inputs' mean squares. */
+  calibrate: v.optional(v.boolean()),
 });
 
 const recipeSchema = v.strictObject({
@@ -24,6 +26,8 @@ const recipeSchema = v.strictObject({
   rules: v.pipe(v.array(ruleSchema), v.minLength(1)),
   /** Modules, named as targets are, that are copied although a target matches. */
   ignore: v.optional(v.array(v.string())),
+  /** How many times the first position of a calibration sequence counts; default 16. */
+  firstPositionWeight: v.optional(v.pipe(v.number(), v.minValue(0))),
 });
 
 /** How one kind of module is quantized. */

@@ -17,6 +17,7 @@ import {
   storeMatrix,
   unsignedLevelTable,
 } from '@lbs/format';
+import { createKernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -25,6 +26,7 @@ import { GroupSearch } from './group-search.js';
 import { roundToNearest } from './round-to-nearest.js';
 import { createRowEncoder } from './row-encoder.js';
 
+const kernels = await createKernels();
 const finiteWeight = fc.float({ min: -100, max: 100, noNaN: true });
 
 /** The formats of the package, and each scale encoding with a table that is not even. */
@@ -47,7 +49,7 @@ function squaredError(a: Float32Array, b: Float32Array): number {
 
 function quantized(weights: Float32Array, columns: number, format: NumberFormat, salient?: Uint32Array) {
   const rows = weights.length / columns;
-  return roundToNearest.solve({ weights, rows, columns, format, ...(salient && { salient }) });
+  return roundToNearest.solve({ weights, rows, columns, format, salient, kernels });
 }
 
 describe('the row encoder', () => {
@@ -149,7 +151,7 @@ describe('round to nearest', () => {
         const energy = weights.reduce((sum, weight) => sum + weight * weight, 0);
         const subnormal = Math.sqrt(weights.length) * 128 * 2 ** -25;
         const bound = (Math.sqrt(simple * 1.05 + 1e-3 * energy) + subnormal) ** 2;
-        expect(found).toBeLessThanOrEqual(bound * (1 + 1e-6));
+        expect(found).toBeLessThanOrEqual(bound * (1 + 1e-5)); // codes are chosen in float32
       }),
       { numRuns: 100 },
     );

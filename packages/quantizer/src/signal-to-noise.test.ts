@@ -1,4 +1,5 @@
 import { createFormatRegistry, dequantize, numberFormats } from '@lbs/format';
+import { createKernels } from '@lbs/kernels';
 import { expect, test } from 'vitest';
 import { normalWeights } from './fixtures/normal-weights.js';
 import { roundToNearest } from './round-to-nearest.js';
@@ -52,6 +53,7 @@ const leastDecibels: Readonly<Record<string, number>> = {
   'lbs-b1-s3x16-g64-linear-4': 5,
 };
 
+const kernels = await createKernels();
 const rows = 128;
 const columns = 256;
 
@@ -59,7 +61,7 @@ const weights = normalWeights(rows * columns);
 const formats = createFormatRegistry();
 
 test.each(Object.entries(leastDecibels))('%s reaches %f dB on normal weights', (name, least) => {
-  const restored = dequantize(roundToNearest.solve({ weights, rows, columns, format: formats.get(name) }));
+  const restored = dequantize(roundToNearest.solve({ weights, rows, columns, format: formats.get(name), kernels }));
   let noise = 0;
   let signal = 0;
   for (const [i, weight] of weights.entries()) {

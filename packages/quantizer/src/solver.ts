@@ -1,4 +1,6 @@
 import type { NumberFormat, QuantizedMatrix } from '@lbs/format';
+import type { Kernels } from '@lbs/kernels';
+import type { InputStatistics } from './input-statistics.js';
 
 /** What a solver works on. */
 export interface SolverInput {
@@ -8,11 +10,16 @@ export interface SolverInput {
   readonly columns: number;
   readonly format: NumberFormat;
   /** Ascending indices into `weights` of those that get residuals of their own. */
-  readonly salient?: Uint32Array;
+  readonly salient?: Uint32Array | undefined;
+  /** Of the layer's inputs, where they were measured. */
+  readonly statistics?: InputStatistics | undefined;
+  readonly kernels: Kernels;
 }
 
 /** Chooses the codes of one weight matrix. */
 export interface Solver {
   readonly name: string;
+  /** Whether it cannot do without the statistics of the inputs. */
+  readonly needsStatistics: boolean;
   solve(input: SolverInput): QuantizedMatrix;
 }

@@ -1,0 +1,125 @@
+import {
+  chooseSalientScales,
+  dequantize,
+  packCodes,
+  packSharedCodes,
+  type QuantizedMatrix,
+  rowLayout,
+  type SalientWeights,
+} from '@lbs/format';
+import type { ChosenCodes, ErrorFeedback } from '@lbs/kernels';
+import { createRowEncoder } from './row-encoder.js';
+import { type MatrixScales, searchScales } from './scale-search.js';
+import type { SolverInput } from './solver.js';
+import { searchStorableScales } from './storable-scales.js';
+
+/** How far residuals may reach beyond those of rounding without feedback: weights move while errors are fed back. */
+const feedbackHeadroom = 1.15;
+
+/** How the codes of a matrix are chosen. */
+export interface EncodingOptions {
+  /** [columns] how much the squared error of each input feature counts. */
+  readonly importance: Float32Array;
+  readonly feedback?: ErrorFeedback | undefined;
+}
+
+/**
+ * Chooses scales, codes and residuals of a matrix. Salient weights are zero for the scale fit, and their residuals are chosen with the codes, inside
+ * of the feedback of rounding errors where there is one.
+ */
+export function encodeMatrix(input: SolverInput, { importance, feedback }: EncodingOptions): QuantizedMatrix {
+  const { weights, rows, columns, format, salient, kernels } = input;
+  const shape = { format, rows, columns, importance };
+  const scales = chooseScales(input, importance);
+  const parameters = { scales: scales.values, ...(format.zeroPoint && { zeroPoints: scales.zeroPoints }) };
+  const search = kernels.searchCodes({ ...shape, weights });
+  try {
+    if (!salient) return assemble(input, scales, search.choose(parameters, { feedback }));
+    // Residuals that can be anything tell what dense codes are chosen when they need not serve the salient weights.
+    const roughly = chooseSalientScales(largestOfRows(input, (index) => Math.abs(weights[index]!)));
+    const dense = search.choose(parameters, { salient: { indices: salient, scales: roughly } });
+    const rounded = dequantize(assemble(input, scales, dense));
+    const headroom = feedback ? feedbackHeadroom : 1;
+    const sigmas = chooseSalientScales(
+      largestOfRows(input, (index) => headroom * Math.abs(weights[index]! - rounded[index]!)),
+    );
+    const chosen = search.choose(parameters, { salient: { indices: salient, scales: sigmas }, feedback });
+    return assemble(input, scales, chosen, sigmas);
+  } finally {
+    search.release();
+  }
+}
+
+/** [rows] the greatest value that a row's salient weights have. */
+function largestOfRows(
+  { rows, columns, salient = new Uint32Array() }: SolverInput,
+  value: (index: number) => number,
+): Float64Array {
+  const largest = new Float64Array(rows);
+  for (const index of salient) {
+    const row = Math.floor(index / columns);
+    largest[row] = Math.max(largest[row]!, value(index));
+  }
+  return largest;
+}
+
+/** The scales with the least importance-weighted error of everything but the salient weights. */
+function chooseScales(
+  { weights, rows, columns, format, salient, kernels }: SolverInput,
+  importance: Float32Array,
+): MatrixScales {
+  const fitted = salient ? weights.slice() : weights;
+  for (const index of salient ?? []) fitted[index] = 0;
+  if (format.zeroPoint) {
+    return searchScales(format, createRowEncoder(format), {
+      rows,
+      columns,
+      row: (r) => ({ weights: fitted.subarray(r * columns, (r + 1) * columns), importance }),
+    });
+  }
+  const search = kernels.searchCodes({ format, weights: fitted, rows, columns, importance });
+  try {
+    return searchStorableScales(format, search, { weights: fitted, rows, columns, importance });
+  } finally {
+    search.release();
+  }
+}
+
+function assemble(
+  { rows, columns, format, salient }: SolverInput,
+  { scales, scaleBases, zeroPoints }: MatrixScales,
+  { codes, shared, residuals }: ChosenCodes,
+  sigmas?: Float32Array,
+): QuantizedMatrix {
+  const layout = rowLayout(format, columns);
+  const matrix = {
+    format,
+    rows,
+    columns,
+    packed: new Uint8Array(rows * layout.packedBytes),
+    shared: new Uint8Array(rows * layout.sharedBytes),
+    scales,
+    scaleBases,
+    ...(format.zeroPoint && { zeroPoints }),
+  };
+  for (let r = 0; r < rows; r++) {
+    const rowCodes = codes.subarray(r * columns, (r + 1) * columns);
+    const rowShared = shared.subarray(r * layout.blocks, (r + 1) * layout.blocks);
+    packCodes(rowCodes, format.privateBits, matrix.packed, r * layout.packedBytes);
+    packSharedCodes(rowShared, format.sharedBits, matrix.shared, r * layout.sharedBytes);
+  }
+  if (!salient || !sigmas) return matrix;
+  return { ...matrix, salient: salientWeights(rows, columns, salient, residuals, sigmas) };
+}
+
+function salientWeights(
+  rows: number,
+  columns: number,
+  indices: Uint32Array,
+  residuals: Int8Array,
+  scales: Float32Array,
+): SalientWeights {
+  const counts = new Uint32Array(rows);
+  for (const index of indices) counts[Math.floor(index / columns)]!++;
+  return { counts, columns: indices.map((index) => index % columns), residuals, scales };
+}

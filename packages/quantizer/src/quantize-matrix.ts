@@ -1,0 +1,87 @@
+import { dequantize, NonFiniteWeightError, type QuantizedMatrix, TensorMismatchError } from '@lbs/format';
+import type { Kernels } from '@lbs/kernels';
+import { selectTopK } from '@lbs/topk-saliency';
+import type { InputStatistics } from './input-statistics.js';
+import type { ResolvedRule } from './resolved-rule.js';
+import { roundToNearest } from './round-to-nearest.js';
+
+/** A weight tensor as it is read. */
+export interface WeightTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Row-major. */
+  readonly values: Float32Array;
+  /** Of the file that it comes from, for errors. */
+  readonly file: string;
+}
+
+/** What quantization of one matrix gives. */
+export interface MatrixResult {
+  readonly matrix: QuantizedMatrix;
+  /** [rows, columns] what the matrix stands for. */
+  readonly dequantized: Float32Array;
+  /** Squared error over squared weights. */
+  readonly relativeError: number;
+}
+
+/** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
+export function quantizeMatrix(
+  tensor: WeightTensor,
+  { format, solver, salient }: ResolvedRule,
+  { kernels, statistics }: { readonly kernels: Kernels; readonly statistics?: InputStatistics | undefined },
+): MatrixResult {
+  const { values: weights } = tensor;
+  const { rows, columns } = checkMatrix(tensor);
+  const input = { weights, rows, columns, format, kernels, statistics };
+  const count = salient ? Math.round(salient.fraction * weights.length) : 0;
+  const matrix = solver.solve(count > 0 ? { ...input, salient: selectSalient(count) } : input);
+  const dequantized = dequantize(matrix);
+  return { matrix, dequantized, relativeError: relativeSquaredError(weights, dequantized) };
+
+  function selectSalient(k: number): Uint32Array {
+    const { score } = salient!;
+    const needs = new Set(score.needs);
+    const scores = score.score(weights, {
+      rows,
+      columns,
+      tensor: tensor.name,
+      ...(needs.has('inputSquares') && statistics && { inputSquares: statistics.inputSquares }),
+      ...(needs.has('inverseHessianDiagonal') &&
+        statistics && { inverseHessianDiagonal: statistics.inverseDiagonal(format) }),
+      ...(needs.has('approximation') && { approximation: dequantize(roundToNearest.solve(input)) }),
+    });
+    return selectTopK(scores, k);
+  }
+}
+
+function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {
+  const [rows, columns] = shape;
+  if (shape.length !== 2 || !rows || !columns) {
+    throw new TensorMismatchError(
+      `only matrices can be quantized, and this tensor has shape [${shape.join(', ')}]`,
+      { file, tensor: name, mend: 'Leave the module out of the targets of the recipe.' },
+    );
+  }
+  const bad = values.findIndex((weight) => !Number.isFinite(weight));
+  if (bad >= 0) {
+    throw new NonFiniteWeightError(
+      `weight [${Math.floor(bad / columns)}, ${bad % columns}] is ${values[bad]}`,
+      {
+        file,
+        tensor: name,
+        mend: 'The checkpoint is damaged or was saved after training diverged: use another one.',
+      },
+    );
+  }
+  return { rows, columns };
+}
+
+function relativeSquaredError(weights: Float32Array, approximation: Float32Array): number {
+  let error = 0;
+  let energy = 0;
+  for (let i = 0; i < weights.length; i++) {
+    error += (weights[i]! - approximation[i]!) ** 2;
+    energy += weights[i]! ** 2;
+  }
+  return energy > 0 ? error / energy : 0;
+}

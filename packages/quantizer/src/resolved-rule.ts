@@ -1,0 +1,53 @@
+import {
+  createFormatRegistry,
+  createRegistry,
+  matchesAny,
+  type NumberFormat,
+  type Registry,
+} from '@lbs/format';
+import { magnitude, type SaliencyScore } from '@lbs/topk-saliency';
+import { gptq } from './gptq.js';
+import type { RecipeRule } from './recipe.js';
+import { roundToNearest } from './round-to-nearest.js';
+import type { Solver } from './solver.js';
+
+/** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
+export interface QuantizerParts {
+  readonly formats: Registry<NumberFormat>;
+  readonly solvers: Registry<Solver>;
+  readonly scores: Registry<SaliencyScore>;
+}
+
+/** The parts that come with the toolkit. */
+export const standardParts: QuantizerParts = {
+  formats: createFormatRegistry(),
+  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq]),
+  scores: createRegistry<SaliencyScore>('saliency score', [magnitude]),
+};
+
+/** A rule of a recipe with the parts that it names. */
+export class ResolvedRule {
+  readonly format: NumberFormat;
+  readonly solver: Solver;
+  readonly salient: { readonly score: SaliencyScore; readonly fraction: number } | undefined;
+  readonly matches: (module: string) => boolean;
+
+  constructor(
+    readonly rule: RecipeRule,
+    parts: QuantizerParts,
+  ) {
+    this.format = parts.formats.get(rule.format);
+    this.solver = parts.solvers.get(rule.solver);
+    this.salient = rule.salient && {
+      score: parts.scores.get(rule.salient.score),
+      fraction: rule.salient.fraction,
+    };
+    this.matches = matchesAny(rule.targets);
+  }
+
+  /** Whether the inputs of its layers have to be measured. */
+  get needsStatistics(): boolean {
+    const { calibrate = false } = this.rule;
+    return calibrate || this.solver.needsStatistics || this.salient?.score.needs.includes('inputSquares') === true;
+  }
+}

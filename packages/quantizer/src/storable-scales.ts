@@ -1,0 +1,151 @@
+import {
+  type NumberFormat,
+  partSizes,
+  readScaleCode,
+  rowLayout,
+  scaleEncodingOf,
+  writeScaleCode,
+} from '@lbs/format';
+import type { CodeSearch } from '@lbs/kernels';
+import type { MatrixScales } from './scale-search.js';
+
+/** Steps of the coarse search, in octaves around the scale that just reaches the largest weight of a group. */
+const coarseSteps = Array.from({ length: 11 }, (_, i) => 2 ** (-(i - 1) / 8));
+/** Steps around the coarse optimum. */
+const fineSteps = [-3, -2, -1, 1, 2, 3].map((i) => 2 ** (i / 32));
+/** Codes relative to a base that are tried on both sides of the ideal scale. */
+const nearbyCodes = 2;
+
+/** A matrix whose scales are sought, [rows, columns]. */
+interface WeightMatrix {
+  readonly weights: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+  /** [columns] how much squared errors count. */
+  readonly importance: Float32Array;
+}
+
+/**
+ * Chooses the scales of all groups of a matrix at once, among those that can be stored, by the least importance-weighted squared error: a
+ * coarse logarithmic grid below the scale that just reaches the largest weight, and the closed-form fit to the levels chosen at its best point.
+ * Then a finer grid around it and another fit; or where scales are relative to a base, which follows from the largest scale found so far, the
+ * codes around it. For formats without zero-points.
+ */
+export function searchStorableScales(
+  format: NumberFormat,
+  search: CodeSearch,
+  matrix: WeightMatrix,
+): MatrixScales {
+  const { groups } = rowLayout(format, matrix.columns);
+  const sizes = partSizes(format, matrix.rows, matrix.columns);
+  const encoding = scaleEncodingOf(format);
+  const { base } = encoding;
+  const reaching = reachingScales(format, matrix, groups);
+  const storable = base ? (scale: number) => scale : (scale: number) => encoding.decode(encoding.nearest(scale, 1), 1);
+  const trial = new ScaleTrial(search, reaching.map(storable));
+  for (const step of coarseSteps) trial.consider(reaching.map((scale) => storable(scale * step)));
+  trial.consider(closedFormScales(format, search, matrix, trial.best).map(storable));
+  if (!base) {
+    const coarse = trial.best.slice();
+    for (const step of fineSteps) trial.consider(coarse.map((scale) => storable(scale * step)));
+    trial.consider(closedFormScales(format, search, matrix, trial.best).map(storable));
+    const scales = new Uint8Array(sizes.scales);
+    for (const [i, scale] of trial.best.entries()) {
+      writeScaleCode(scales, encoding.bytes, i, encoding.nearest(scale, 1));
+    }
+    return { values: trial.best, scales, scaleBases: new Uint8Array(), zeroPoints: new Uint8Array() };
+  }
+
+  const scaleBases = new Uint8Array(sizes.scaleBases);
+  const baseOf = new Float64Array(trial.best.length);
+  const span = (base.span === 'row' ? 1 : matrix.rows) * groups;
+  for (let from = 0; from < trial.best.length; from += span) {
+    const largest = trial.best.subarray(from, from + span).reduce((a, b) => Math.max(a, b), 0);
+    writeScaleCode(scaleBases, base.encoding.bytes, from / span, base.choose(largest));
+    const code = readScaleCode(scaleBases, base.encoding.bytes, from / span);
+    baseOf.fill(base.encoding.decode(code, 1), from, from + span);
+  }
+  const nearest = Float64Array.from(trial.best, (scale, i) => encoding.nearest(scale, baseOf[i]!));
+  const valuesOf = (codes: Float64Array) => Float32Array.from(codes, (code, i) => encoding.decode(code, baseOf[i]!));
+  const relative = new ScaleTrial(search, valuesOf(nearest));
+  const codes = nearest.slice();
+  for (let step = -nearbyCodes; step <= nearbyCodes; step++) {
+    // Codes past the last one stand for 0 or for no number, and are not better than anything.
+    const tried = nearest.map((code) => Math.max(code + step, 0));
+    for (const i of relative.consider(valuesOf(tried))) codes[i] = tried[i]!;
+  }
+  const scales = new Uint8Array(sizes.scales);
+  for (const [i, code] of codes.entries()) writeScaleCode(scales, encoding.bytes, i, code);
+  return { values: relative.best, scales, scaleBases, zeroPoints: new Uint8Array() };
+}
+
+/** Keeps for each group the best of the scales that were tried. */
+class ScaleTrial {
+  private readonly least: Float64Array;
+
+  constructor(
+    private readonly search: CodeSearch,
+    /** [rows, groups] first guesses. A group whose guess is 0 keeps it: its weights are 0. */
+    readonly best: Float32Array,
+  ) {
+    this.least = Float64Array.from(best, (scale) => (scale > 0 ? Number.POSITIVE_INFINITY : 0));
+  }
+
+  /** Tries scales [rows, groups]; returns the groups for which they are better than all before. */
+  consider(scales: Float32Array): number[] {
+    const errors = this.search.errors({ scales: scales.map((scale) => (Number.isFinite(scale) ? scale : 0)) });
+    const better: number[] = [];
+    for (const [i, error] of errors.entries()) {
+      if (!(error < this.least[i]!) || !(scales[i]! > 0) || scales[i] === Number.POSITIVE_INFINITY) continue;
+      this.least[i] = error;
+      this.best[i] = scales[i]!;
+      better.push(i);
+    }
+    return better;
+  }
+}
+
+/** [rows, groups] the smallest scale of each group at which no weight lies beyond the outermost levels; 0 for zeros. */
+function reachingScales(
+  { groupSize, levelTable: { levels, centre } }: NumberFormat,
+  { weights, rows, columns }: WeightMatrix,
+  groups: number,
+): Float32Array {
+  const least = levels[0]! - centre;
+  const greatest = levels[levels.length - 1]! - centre;
+  const reaching = new Float32Array(rows * groups);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const weight = weights[row * columns + column]!;
+      const outermost = weight > 0 ? greatest : least;
+      const i = row * groups + Math.floor(column / groupSize);
+      if (outermost !== 0) reaching[i] = Math.max(reaching[i]!, weight / outermost);
+    }
+  }
+  return reaching;
+}
+
+/** [rows, groups] for each group <weight, level> / <level, level>, weighted with the importance, of the levels that the present scales choose. */
+function closedFormScales(
+  { groupSize, sharedBits, sharingBlock, levelTable: { levels, centre } }: NumberFormat,
+  search: CodeSearch,
+  { weights, rows, columns, importance }: WeightMatrix,
+  scales: Float32Array,
+): Float32Array {
+  const { codes, shared } = search.choose({ scales });
+  const groups = Math.ceil(columns / groupSize);
+  const blocks = Math.ceil(columns / sharingBlock);
+  const products = new Float64Array(scales.length);
+  const squares = new Float64Array(scales.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const i = row * columns + column;
+      const low = sharedBits > 0 ? shared[row * blocks + Math.floor(column / sharingBlock)]! : 0;
+      const level = levels[(codes[i]! << sharedBits) | low]! - centre;
+      const group = row * groups + Math.floor(column / groupSize);
+      products[group]! += importance[column]! * weights[i]! * level;
+      squares[group]! += importance[column]! * level * level;
+    }
+  }
+  return Float32Array.from(products, (product, i) => (squares[i]! > 0 ? Math.max(product / squares[i]!, 0) : 0));
+}
