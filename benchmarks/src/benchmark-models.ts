@@ -1,8 +1,12 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { calibrationText } from '@lbs/datasets';
 import { serializeQuantizationConfig } from '@lbs/format';
+import { createKernels } from '@lbs/kernels';
 import { openModel, writeModelDirectory } from '@lbs/model-loaders/node';
-import { presets, quantizeModel } from '@lbs/quantizer';
-import { type LanguageModel, loadLanguageModel } from '@lbs/runtime';
+import { cutSequences, needsCalibration, presets, quantizeModel } from '@lbs/quantizer';
+import { type LanguageModel, loadLanguageModel, openCalibrationModel } from '@lbs/runtime';
 
 /** A model of the table, ready to be measured. */
 export interface BenchmarkModel {
@@ -14,7 +18,15 @@ export interface BenchmarkModel {
 }
 
 /** Presets of the table, in its order. */
-export const benchmarkPresets = ['int8', 'int4-g64', 'lbs-4', 'int3-g64', 'lbs-3'] as const;
+export const benchmarkPresets = [
+  'int8',
+  'int4-g64',
+  'gptq-int4-g64',
+  'lbs-4',
+  'int3-g64',
+  'gptq-int3-g64',
+  'lbs-3',
+] as const;
 
 /** The unquantized model, computed in float32 whatever type it is stored in. */
 export async function loadOriginal(path: string): Promise<BenchmarkModel> {
@@ -35,8 +47,19 @@ export async function quantizeAndReopen(
 ): Promise<BenchmarkModel> {
   const source = await openModel(path);
   const output = join(folder, preset);
+  const recipe = presets.get(preset);
+  const kernels = await createKernels({ threads: availableParallelism() });
   try {
-    const { tensors, config, bitsPerWeight } = await quantizeModel(source, presets.get(preset));
+    const length = source.config.contextLength;
+    const calibration = needsCalibration(recipe)
+      ? {
+          model: await openCalibrationModel(source, { kernels, contextLength: length }),
+          sequences: cutSequences(source.tokenizer.encode(await readFile(calibrationText, 'utf8')), {
+            length,
+          }),
+        }
+      : undefined;
+    const { tensors, config, bitsPerWeight } = await quantizeModel(source, recipe, { kernels, calibration });
     const configJson = { ...source.configJson, quantization_config: serializeQuantizationConfig(config) };
     const bytes = await writeModelDirectory(output, {
       config: configJson,
@@ -50,6 +73,7 @@ export async function quantizeAndReopen(
       await written.close();
     }
   } finally {
+    kernels.close();
     await source.close();
   }
 }

@@ -67,7 +67,16 @@ describe('a model on its way', async () => {
   const quantized = at('tiny-lbs-4');
 
   test('quantize writes a model directory and reports what it holds', async () => {
-    const result = await json('quantize', tiny, '--preset', 'lbs-4', '-o', quantized);
+    const result = await json(
+      'quantize',
+      tiny,
+      '--preset',
+      'lbs-4',
+      '--calibration',
+      at('text.txt'),
+      '-o',
+      quantized,
+    );
     expect(result).toMatchObject({ tensors: 14, bytes: statSync(join(quantized, 'model.safetensors')).size });
     expect(result['bitsPerWeight']).toBeGreaterThan(4.2);
     // Rows of 96 weights are padded to 128, and a row's base weighs more than in a real model.
@@ -92,7 +101,9 @@ describe('a model on its way', async () => {
           tool_version: expect.stringMatching(/^\d/),
           recipe: { name: 'lbs-4' },
           seed: null,
-          calibration_sha256: null,
+          calibration_sha256: createHash('sha256')
+            .update(readFileSync(at('text.txt')))
+            .digest('hex'),
           source: { name: 'tiny-lm', sha256: { 'model.safetensors': sha256Of(tiny) } },
         },
       },
@@ -100,7 +111,7 @@ describe('a model on its way', async () => {
   });
 
   test('the same model and preset give the same bytes', async () => {
-    await json('quantize', tiny, '--preset', 'lbs-4', '-o', at('again'));
+    await json('quantize', tiny, '--preset', 'lbs-4', '--calibration', at('text.txt'), '-o', at('again'));
     expect(
       readFileSync(join(at('again'), 'model.safetensors')).equals(
         readFileSync(join(quantized, 'model.safetensors')),
@@ -118,7 +129,16 @@ describe('a model on its way', async () => {
       expect.objectContaining({ name: 'model.layers.0.mlp.up_proj.weight_packed', dtype: 'U8' }),
     );
     expect(directory['tensors']).toHaveLength(tensors.length);
-    const { bitsPerWeight } = await json('quantize', tiny, '--preset', 'lbs-4', '-o', at('for-inspection'));
+    const { bitsPerWeight } = await json(
+      'quantize',
+      tiny,
+      '--preset',
+      'lbs-4',
+      '--calibration',
+      at('text.txt'),
+      '-o',
+      at('for-inspection'),
+    );
     expect(directory['quantized']).toMatchObject({ matrices: 14, bitsPerWeight });
   });
 
@@ -153,6 +173,8 @@ describe('a model on its way', async () => {
       tiny,
       '--preset',
       'lbs-4',
+      '--calibration',
+      at('text.txt'),
       '--max-shard-size',
       '60kB',
       '-o',

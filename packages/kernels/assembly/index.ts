@@ -3,6 +3,7 @@ export { evaluateScales, searchCodes } from './code-search';
 export { multiplyDense } from './dense';
 export { add, argmax, rmsNorm, swiGlu } from './elementwise';
 export { exponentials } from './exponential';
+export { invertFactor, productScratchBytes, updateProduct } from './linear-algebra';
 export { packRows, packSharedRows, unpackRows, unpackSharedRows } from './pack';
 export { dequantizeRow, multiplyPanels } from './panel';
 export { quantizeActivations } from './quantize-activations';

@@ -75,7 +75,9 @@ function createProblem(format: NumberFormat, rows: number, columns: number, seed
       ),
     ),
     salient: {
-      indices: Uint32Array.from(Array.from({ length: rows * columns }, (_, i) => i).filter(() => random() < 0.03)),
+      indices: Uint32Array.from(
+        Array.from({ length: rows * columns }, (_, i) => i).filter(() => random() < 0.03),
+      ),
       scales: Float32Array.from({ length: rows }, () => 0.01 * (1 + random())),
     },
   };
@@ -101,7 +103,9 @@ function searchPlainly(
     const row = Float64Array.from(searchOrder, (column) => weights[r * columns + column]!);
     for (let from = 0; from < columns; from += size) {
       const to = Math.min(from + size, columns);
-      let best: { sum: number; c: number; errors: number[]; codes: number[]; residuals: number[] } | undefined;
+      let best:
+        | { sum: number; c: number; errors: number[]; codes: number[]; residuals: number[] }
+        | undefined;
       for (let c = 0; c < tableRows; c++) {
         const trial = { sum: 0, c, errors: [] as number[], codes: [] as number[], residuals: [] as number[] };
         for (let k = from; k < to; k++) {
@@ -112,11 +116,11 @@ function searchPlainly(
           const scale = parameters.scales[group]!;
           const zeroPoint = parameters.zeroPoints?.[group] ?? 0;
           let code = 0;
-          const valueOf = (h: number) => scale * (levels[h * tableRows + c]! - centre - zeroPoint);
+          const levelValue = (h: number) => scale * (levels[h * tableRows + c]! - centre - zeroPoint);
           for (let h = 1; h < 2 ** format.privateBits; h++) {
-            if (Math.abs(valueOf(h) - w) <= Math.abs(valueOf(code) - w)) code = h;
+            if (Math.abs(levelValue(h) - w) <= Math.abs(levelValue(code) - w)) code = h;
           }
-          let left = w - valueOf(code);
+          let left = w - levelValue(code);
           let residual = 0;
           if (isSalient.has(r * columns + column)) {
             residual = Math.min(Math.max(Math.round(left / salient.scales[r]!), -127), 127);
@@ -168,7 +172,8 @@ async function searchWithKernels(
 function differingRows(problem: Problem, a: Uint8Array, b: Uint8Array): number {
   let count = 0;
   for (let r = 0; r < problem.rows; r++) {
-    const slice = (codes: Uint8Array) => codes.subarray(r * problem.columns, (r + 1) * problem.columns).join();
+    const slice = (codes: Uint8Array) =>
+      codes.subarray(r * problem.columns, (r + 1) * problem.columns).join();
     if (slice(a) !== slice(b)) count++;
   }
   return count;
@@ -188,41 +193,50 @@ const formats: readonly NumberFormat[] = [
   defineNumberFormat({ name: 'wide', privateBits: 2, sharedBits: 3, sharingBlock: 64, groupSize: 128 }),
 ];
 
-describe.each(formats.map((format) => [format.name, format] as const))('the code search for %s', (_, format) => {
-  test.each([
-    [1, 64, false, false],
-    [5, 100, true, false],
-    [17, 128, true, true],
-    [33, 77, false, true],
-    [16, 7, true, true],
-  ])('%i rows, %i columns: equals a plain search (feedback %s, salient weights %s)', async (rows, columns, feedback, withSalient) => {
-    const problem = createProblem(format, rows, columns, rows * columns);
-    const expected = searchPlainly(problem, { feedback, withSalient });
-    const chosen = await searchWithKernels(problem, { feedback, withSalient });
-    expect(Math.abs(chosen.loss - expected.loss) / expected.loss).toBeLessThan(1e-3);
-    expect(differingRows(problem, chosen.codes, expected.codes)).toBeLessThanOrEqual(Math.ceil(rows / 16));
-    if (rows === 1) expect(chosen.shared).toEqual(expected.shared);
-    expect(chosen.residuals.length).toBe(expected.residuals.length);
-  });
+describe.each(formats.map((format) => [format.name, format] as const))(
+  'the code search for %s',
+  (_, format) => {
+    test.each([
+      [1, 64, false, false],
+      [5, 100, true, false],
+      [17, 128, true, true],
+      [33, 77, false, true],
+      [16, 7, true, true],
+    ])(
+      '%i rows, %i columns: equals a plain search (feedback %s, salient weights %s)',
+      async (rows, columns, feedback, withSalient) => {
+        const problem = createProblem(format, rows, columns, rows * columns);
+        const expected = searchPlainly(problem, { feedback, withSalient });
+        const chosen = await searchWithKernels(problem, { feedback, withSalient });
+        expect(Math.abs(chosen.loss - expected.loss) / expected.loss).toBeLessThan(1e-3);
+        expect(differingRows(problem, chosen.codes, expected.codes)).toBeLessThanOrEqual(
+          Math.ceil(rows / 16),
+        );
+        if (rows === 1) expect(chosen.shared).toEqual(expected.shared);
+        expect(chosen.residuals.length).toBe(expected.residuals.length);
+      },
+    );
 
-  test('gives the errors of rounding for each group', async () => {
-    const problem = createProblem(format, 19, 100, 3);
-    const kernels = await createKernels();
-    const search = kernels.searchCodes(problem);
-    const errors = search.errors(problem.parameters);
-    const total = searchPlainly(problem, { feedback: false, withSalient: false }).loss;
-    expect(errors.length).toBe(19 * rowLayout(format, 100).groups);
-    expect(errors.reduce((sum, error) => sum + error, 0) / total).toBeCloseTo(1, 4);
-    search.release();
-  });
+    test('gives the errors of rounding for each group', async () => {
+      const problem = createProblem(format, 19, 100, 3);
+      const kernels = await createKernels();
+      const search = kernels.searchCodes(problem);
+      const errors = search.errors(problem.parameters);
+      const total = searchPlainly(problem, { feedback: false, withSalient: false }).loss;
+      expect(errors.length).toBe(19 * rowLayout(format, 100).groups);
+      expect(errors.reduce((sum, error) => sum + error, 0) / total).toBeCloseTo(1, 4);
+      search.release();
+    });
 
-  test('gives the same codes on any number of threads', async () => {
-    const problem = createProblem(format, 70, 96, 5);
-    const options = { feedback: true, withSalient: true };
-    const alone = await searchWithKernels(problem, options);
-    for (const threads of [2, 4]) expect(await searchWithKernels(problem, { ...options, threads })).toEqual(alone);
-  });
-});
+    test('gives the same codes on any number of threads', async () => {
+      const problem = createProblem(format, 70, 96, 5);
+      const options = { feedback: true, withSalient: true };
+      const alone = await searchWithKernels(problem, options);
+      for (const threads of [2, 4])
+        expect(await searchWithKernels(problem, { ...options, threads })).toEqual(alone);
+    });
+  },
+);
 
 test('a group of zeros with a scale of 0 keeps its weights at 0 and feeds nothing back', async () => {
   const problem = createProblem(lbs4, 3, 64, 9);
@@ -234,6 +248,12 @@ test('a group of zeros with a scale of 0 keeps its weights at 0 and feeds nothin
 
 test('refuses weights and importances of another size', async () => {
   const kernels = await createKernels();
-  const problem = { format: lbs4, weights: new Float32Array(3), rows: 2, columns: 2, importance: new Float32Array(2) };
+  const problem = {
+    format: lbs4,
+    weights: new Float32Array(3),
+    rows: 2,
+    columns: 2,
+    importance: new Float32Array(2),
+  };
   expect(() => kernels.searchCodes(problem)).toThrow('has 4 weights and 2 importances, not 3 and 2');
 });

@@ -197,7 +197,10 @@ export class CodeSearch {
     name: Name,
     call: (strip: number) => KernelCall<Name>,
   ): void {
-    this.#pool.run(name, Array.from({ length: this.#strips }, (_, strip) => call(strip)));
+    this.#pool.run(
+      name,
+      Array.from({ length: this.#strips }, (_, strip) => call(strip)),
+    );
   }
 
   /** [blocks] the sharing blocks in the order of their columns. */
@@ -265,7 +268,13 @@ export class CodeSearch {
     const groupOfColumn = order.map((column) => Math.floor(column / format.groupSize));
     const fields = [
       ...[columns, format.groupSize, this.#groups, this.#block, tableRows, levelsPerRow, step > 0 ? 1 : 0, 0],
-      ...[this.#copy(values), this.#copy(importance), this.#copy(groupOfColumn), upper ?? 0, this.#copy(errorWeights)],
+      ...[
+        this.#copy(values),
+        this.#copy(importance),
+        this.#copy(groupOfColumn),
+        upper ?? 0,
+        this.#copy(errorWeights),
+      ],
     ];
     const header = this.#arena.allocate(4 * fields.length);
     this.#arena.uint32(header, fields.length).set(fields);
@@ -275,7 +284,9 @@ export class CodeSearch {
 
   #copy(values: Float32Array | Uint32Array): Pointer {
     const pointer = this.#arena.allocate(values.byteLength);
-    this.#arena.uint8(pointer, values.byteLength).set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    this.#arena
+      .uint8(pointer, values.byteLength)
+      .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return pointer;
   }
 }

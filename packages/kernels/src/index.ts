@@ -14,6 +14,10 @@ export {
   type Kernels,
   type KernelsOptions,
 } from './kernels.js';
+export type { GramUpdate, InverseProduct, LinearAlgebra } from './linear-algebra.js';
 export type { Matrix } from './matrix.js';
+export type { MatrixPlace, MatrixProduct, ProductOperand } from './matrix-product.js';
 export { MemoryLimitError } from './memory-limit-error.js';
+export { NotPositiveDefiniteError } from './not-positive-definite-error.js';
+export { addToDiagonal, diagonalOf, mirrorUpper, permuteSymmetric, scaleSymmetric } from './symmetric-matrix.js';
 export { ThreadError } from './thread-error.js';

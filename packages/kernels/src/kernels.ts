@@ -2,7 +2,9 @@ import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import { Arena, type Pointer } from './arena.js';
 import { CodeSearch, type CodeSearchOptions } from './code-search.js';
 import { loadDenseMatrix } from './dense-matrix.js';
+import { LinearAlgebra } from './linear-algebra.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
+import { ProductRunner } from './product-runner.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
@@ -291,6 +293,11 @@ export class Kernels {
   unpackSharedRows(packed: Pointer, codes: Pointer, { rows, columns, bits }: CodeRows): void {
     assertBits(bits, 4);
     this.#wasm.unpackSharedRows(packed, rows, columns, bits, codes);
+  }
+
+  /** Dense linear algebra over the same memory: products, Gram matrices, the factorization of Hessians. */
+  get linearAlgebra(): LinearAlgebra {
+    return new LinearAlgebra(new ProductRunner(this.#arena, this.#wasm, this.#pool));
   }
 
   /** Starts the search for the codes of a matrix; `release` it when they are chosen. */

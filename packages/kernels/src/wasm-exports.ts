@@ -21,6 +21,7 @@ export interface WasmExports {
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
   evaluateScales(header: number, strip: number, parameters: number, errors: number): void;
   exponentials(values: number, length: number): void;
+  invertFactor(block: number, stride: number, size: number, scratch: number): number;
   multiplyDense(
     weights: number,
     rows: number,
@@ -56,6 +57,8 @@ export interface WasmExports {
   packRows(codes: number, rows: number, columns: number, bits: number, packed: number, scratch: number): void;
   packSharedRows(codes: number, rows: number, blocks: number, bits: number, packed: number): void;
   prepareVector(codes: number, units: number, offset: number, corrections: number): void;
+  /** Bytes of the scratch that a call of `updateProduct` needs. */
+  productScratchBytes(): number;
   quantizeActivations(
     input: number,
     tokens: number,
@@ -105,6 +108,7 @@ export interface WasmExports {
     firstColumn: number,
     endColumn: number,
   ): void;
+  updateProduct(header: number, firstRow: number, endRow: number, scratch: number): void;
   unpackRows(
     packed: number,
     rows: number,

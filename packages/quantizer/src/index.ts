@@ -1,4 +1,5 @@
 export * from './calibration-model.js';
+export * from './calibration-sequences.js';
 export * from './copy-tensor.js';
 export * from './encode-matrix.js';
 export * from './gptq.js';

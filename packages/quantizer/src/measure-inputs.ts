@@ -38,10 +38,10 @@ export function measureInputs(
   }
   const bad = hessian.findIndex((moment) => !Number.isFinite(moment));
   if (bad >= 0) {
-    throw new NonFiniteWeightError(
-      `input ${bad % columns} is not finite on the calibration text`,
-      { tensor: stage.modules[0], mend: 'The model gives NaN or infinite activations: use another checkpoint.' },
-    );
+    throw new NonFiniteWeightError(`input ${bad % columns} is not finite on the calibration text`, {
+      tensor: stage.modules[0],
+      mend: 'The model gives NaN or infinite activations: use another checkpoint.',
+    });
   }
   return new InputStatistics(kernels, hessian, columns);
 }

@@ -1,23 +1,35 @@
-import { createRegistry, int3, int4, int8, lbs3, lbs4, type NumberFormat } from '@lbs/format';
+import { createRegistry, int3, int4, int8, lbs3, lbs4, type NumberFormat, nf4 } from '@lbs/format';
+import { leftoverError } from '@lbs/topk-saliency';
+import { gptq } from './gptq.js';
 import type { Recipe, RecipeRule } from './recipe.js';
 import { roundToNearest } from './round-to-nearest.js';
 
 /** The weight matrices inside of decoder blocks; embeddings, norms and the output head are copied. */
 export const blockMatrices = 're:.*\\.(q|k|v|o|gate|up|down)_proj';
 
-function preset(name: string, format: NumberFormat, salient?: RecipeRule['salient']): Recipe {
-  const rule: RecipeRule = { targets: [blockMatrices], format: format.name, solver: roundToNearest.name };
-  return { name, rules: [salient ? { ...rule, salient } : rule] };
+type PresetRule = Omit<RecipeRule, 'targets' | 'format'>;
+
+function preset(name: string, format: NumberFormat, rule: PresetRule): Recipe {
+  return { name, rules: [{ targets: [blockMatrices], format: format.name, ...rule }] };
 }
 
-/** Of the salient weights, the first fifth of a percent does most of the good. */
-const largest = { score: 'magnitude', fraction: 0.002 };
+const rounded: PresetRule = { solver: roundToNearest.name };
+const calibrated: PresetRule = { solver: gptq.name };
 
-/** Recipes with a name; `lbs-N` has N private bits. */
+/** Of the salient weights, the first fifth of a percent does most of the good; up to half a percent pays. */
+const sharing: PresetRule = {
+  solver: gptq.name,
+  salient: { score: leftoverError.name, fraction: 0.005 },
+};
+
+/** Recipes with a name; `lbs-N` has N private bits. Those of GPTQ and LBS are calibrated. */
 export const presets = createRegistry<Recipe>('preset', [
-  preset('int8', int8),
-  preset('int4-g64', int4),
-  preset('int3-g64', int3),
-  preset('lbs-4', lbs4, largest),
-  preset('lbs-3', lbs3, largest),
+  preset('lbs-4', lbs4, sharing),
+  preset('lbs-3', lbs3, sharing),
+  preset('int8', int8, rounded),
+  preset('int4-g64', int4, rounded),
+  preset('int3-g64', int3, rounded),
+  preset('nf4', nf4, rounded),
+  preset('gptq-int4-g64', int4, calibrated),
+  preset('gptq-int3-g64', int3, calibrated),
 ]);

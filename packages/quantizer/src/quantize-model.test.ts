@@ -1,5 +1,8 @@
-import { float32FromFloat16, int4, loadMatrix } from '@lbs/format';
+import { dequantize, float32FromFloat16, int4, lbs4, loadMatrix } from '@lbs/format';
+import { createKernels } from '@lbs/kernels';
 import { describe, expect, test } from 'vitest';
+import type { CalibrationModel } from './calibration-model.js';
+import { normalWeights } from './fixtures/normal-weights.js';
 import { presets } from './presets.js';
 import { type ModelWeights, quantizeModel } from './quantize-model.js';
 import { parseRecipe } from './recipe.js';
@@ -66,7 +69,7 @@ describe('quantizeModel', () => {
 
   test('reports each finished tensor with its error', async () => {
     const seen: unknown[] = [];
-    await quantizeModel(model(), presets.get('lbs-4'), { onProgress: (progress) => seen.push(progress) });
+    await quantizeModel(model(), presets.get('int4-g64'), { onProgress: (progress) => seen.push(progress) });
     expect(seen).toHaveLength(2);
     expect(seen[1]).toMatchObject({ tensor: names[2], weightsDone: 1024, weightsTotal: 1024 });
     expect((seen[1] as { relativeError: number }).relativeError).toBeLessThan(0.02);
@@ -76,7 +79,7 @@ describe('quantizeModel', () => {
     const damaged = model((name, weights) => {
       if (name === names[2]) weights[130] = Number.NaN;
     });
-    const job = quantizeModel(damaged, presets.get('lbs-4'));
+    const job = quantizeModel(damaged, presets.get('int4-g64'));
     await expect(job).rejects.toThrow(
       'test-model, tensor "model.layers.0.mlp.up_proj.weight": weight [2, 2] is NaN',
     );
@@ -108,6 +111,125 @@ describe('quantizeModel', () => {
     await expect(quantizeModel(vectors, presets.get('int8'))).rejects.toThrow(
       /only matrices can be quantized.*\[512\]/,
     );
+  });
+});
+
+/** [tokens, 64] inputs of which neighbours are alike and some are larger than others. */
+function correlatedInputs(tokens: readonly number[]): Float32Array {
+  const inputs = normalWeights(64 * tokens.length);
+  for (let i = 1; i < inputs.length; i++) inputs[i]! += 0.8 * inputs[i - 1]!;
+  return inputs.map((value, i) => value * (1 + (((i % 64) * 7) % 5)));
+}
+
+/** One block of two layers [8, 64] with the same input, then one [8, 64] that reads what the first gives, eight times over. */
+function calibrationModel(source: ModelWeights, seen: string[] = []): CalibrationModel {
+  return {
+    blocks: 1,
+    embed: correlatedInputs,
+    async loadBlock() {
+      const weights = new Map<string, Float32Array>();
+      for (const name of names.slice(1)) weights.set(name, await source.readFloat32(name));
+      return {
+        stages: names.slice(1).map((name) => ({ modules: [name.slice(0, -'.weight'.length)], columns: 64 })),
+        begin(sequence) {
+          sequence.input = sequence.hidden.slice();
+        },
+        advance(stage, sequence) {
+          const { input } = sequence;
+          const matrix = weights.get(names[stage + 1]!)!;
+          seen.push(`advance ${stage}`);
+          sequence.input = input.map((_, i) => {
+            const token = Math.floor(i / 64);
+            let sum = 0;
+            for (let j = 0; j < 64; j++) sum += matrix[(i % 8) * 64 + j]! * input[token * 64 + j]!;
+            return sum;
+          });
+        },
+        replaceWeights(module, replaced) {
+          seen.push(`replace ${module}`);
+          weights.set(`${module}.weight`, replaced);
+        },
+        release: () => seen.push('release'),
+      };
+    },
+  };
+}
+
+describe('calibration', () => {
+  const rule = (solver: string) => ({
+    name: 'x',
+    rules: [{ targets: ['re:.*_proj'], format: lbs4.name, solver, calibrate: true }],
+  });
+
+  test('walks through the stages, each after the layers before it were quantized', async () => {
+    const seen: string[] = [];
+    const calibration = { model: calibrationModel(model(), seen), sequences: [[1, 2, 3], [4]] };
+    const { matrices } = await quantizeModel(model(), rule('gptq'), { calibration });
+    expect(matrices).toBe(2);
+    expect(seen).toEqual([
+      'replace model.layers.0.self_attn.q_proj',
+      ...['advance 0', 'advance 0'],
+      'replace model.layers.0.mlp.up_proj',
+      ...['advance 1', 'advance 1', 'release'],
+    ]);
+  });
+
+  test('feedback of errors lowers the error of the outputs', async () => {
+    const tokens = Array.from({ length: 200 }, (_, i) => i);
+    const calibration = { model: calibrationModel(model()), sequences: [tokens] };
+    const inputs = calibration.model.embed(tokens);
+    const original = await model().readFloat32(names[1]!);
+    const outputErrors: number[] = [];
+    for (const recipe of [
+      { ...presets.get('int4-g64'), rules: [{ ...rule('rtn').rules[0]!, calibrate: false }] },
+      rule('rtn'),
+      rule('gptq'),
+    ]) {
+      const { tensors } = await quantizeModel(model(), recipe, { calibration });
+      const stored = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+      const matrix = await loadMatrix('model.layers.0.self_attn.q_proj', lbs4, async (name) =>
+        stored.get(name),
+      );
+      const error = dequantize(matrix).map((value, i) => value - original[i]!);
+      let sum = 0;
+      for (let t = 0; t < tokens.length; t++) {
+        for (let r = 0; r < 8; r++) {
+          let output = 0;
+          for (let j = 0; j < 64; j++) output += error[r * 64 + j]! * inputs[t * 64 + j]!;
+          sum += output ** 2;
+        }
+      }
+      outputErrors.push(sum);
+    }
+    expect(outputErrors[2]).toBeLessThan(0.9 * outputErrors[0]!);
+    expect(outputErrors[2]).toBeLessThan(0.9 * outputErrors[1]!);
+  });
+
+  test('gives the same bytes on any number of threads', async () => {
+    const sequences = [Array.from({ length: 100 }, (_, i) => i)];
+    const bytes = [];
+    for (const threads of [1, 3]) {
+      const kernels = await createKernels({ threads });
+      const calibration = { model: calibrationModel(model()), sequences };
+      bytes.push((await quantizeModel(model(), presets.get('lbs-3'), { calibration, kernels })).tensors);
+      kernels.close();
+    }
+    expect(bytes[1]).toEqual(bytes[0]);
+  });
+
+  test('is asked for where a recipe needs it', async () => {
+    await expect(quantizeModel(model(), presets.get('lbs-4'))).rejects.toThrow(
+      /"lbs-4" measures activations/,
+    );
+  });
+
+  test('names the layer whose inputs are not finite', async () => {
+    const { loadBlock } = calibrationModel(model());
+    const broken = { blocks: 1, embed: () => new Float32Array(64).fill(Number.NaN), loadBlock };
+    const job = quantizeModel(model(), presets.get('lbs-4'), {
+      calibration: { model: broken, sequences: [[1]] },
+    });
+    await expect(job).rejects.toThrow(/layers.0.self_attn.q_proj.*not finite on the calibration text/);
   });
 });
 

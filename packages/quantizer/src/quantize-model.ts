@@ -84,9 +84,12 @@ export async function quantizeModel(
   const job = new QuantizationJob(source, recipe, { ...options, parts, kernels });
   if (job.needsStatistics) {
     if (!calibration) {
-      throw new InvalidArgumentError(`recipe "${recipe.name}" measures activations and needs a calibration text`, {
-        mend: 'Give quantizeModel a calibration: a model that runs block by block and token sequences.',
-      });
+      throw new InvalidArgumentError(
+        `recipe "${recipe.name}" measures activations and needs a calibration text`,
+        {
+          mend: 'Give quantizeModel a calibration: a model that runs block by block and token sequences.',
+        },
+      );
     }
     await job.quantizeBlocks(calibration, signal);
   }
@@ -104,7 +107,10 @@ class QuantizationJob {
   constructor(
     private readonly source: ModelWeights,
     private readonly recipe: Recipe,
-    private readonly options: QuantizeModelOptions & { readonly parts: QuantizerParts; readonly kernels: Kernels },
+    private readonly options: QuantizeModelOptions & {
+      readonly parts: QuantizerParts;
+      readonly kernels: Kernels;
+    },
   ) {
     this.rules = recipe.rules.map((rule) => new ResolvedRule(rule, options.parts));
     const isIgnored = matchesAny(recipe.ignore ?? []);
@@ -196,7 +202,12 @@ class QuantizationJob {
     });
     this.finished.set(name, storeMatrix(moduleOf(name)!, matrix));
     this.weightsDone += values.length;
-    onProgress?.({ tensor: name, weightsDone: this.weightsDone, weightsTotal: this.weightsTotal, relativeError });
+    onProgress?.({
+      tensor: name,
+      weightsDone: this.weightsDone,
+      weightsTotal: this.weightsTotal,
+      relativeError,
+    });
     // Long runs of computation would otherwise keep an abort from being seen.
     await new Promise((resolve) => setTimeout(resolve, 0));
     return dequantized;

@@ -5,7 +5,7 @@ import {
   type NumberFormat,
   type Registry,
 } from '@lbs/format';
-import { magnitude, type SaliencyScore } from '@lbs/topk-saliency';
+import { type SaliencyScore, saliencyScores } from '@lbs/topk-saliency';
 import { gptq } from './gptq.js';
 import type { RecipeRule } from './recipe.js';
 import { roundToNearest } from './round-to-nearest.js';
@@ -22,7 +22,7 @@ export interface QuantizerParts {
 export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
   solvers: createRegistry<Solver>('solver', [roundToNearest, gptq]),
-  scores: createRegistry<SaliencyScore>('saliency score', [magnitude]),
+  scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
 };
 
 /** A rule of a recipe with the parts that it names. */
@@ -48,6 +48,8 @@ export class ResolvedRule {
   /** Whether the inputs of its layers have to be measured. */
   get needsStatistics(): boolean {
     const { calibrate = false } = this.rule;
-    return calibrate || this.solver.needsStatistics || this.salient?.score.needs.includes('inputSquares') === true;
+    return (
+      calibrate || this.solver.needsStatistics || this.salient?.score.needs.includes('inputSquares') === true
+    );
   }
 }

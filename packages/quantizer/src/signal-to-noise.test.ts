@@ -61,7 +61,9 @@ const weights = normalWeights(rows * columns);
 const formats = createFormatRegistry();
 
 test.each(Object.entries(leastDecibels))('%s reaches %f dB on normal weights', (name, least) => {
-  const restored = dequantize(roundToNearest.solve({ weights, rows, columns, format: formats.get(name), kernels }));
+  const restored = dequantize(
+    roundToNearest.solve({ weights, rows, columns, format: formats.get(name), kernels }),
+  );
   let noise = 0;
   let signal = 0;
   for (const [i, weight] of weights.entries()) {

@@ -41,7 +41,9 @@ export function searchStorableScales(
   const encoding = scaleEncodingOf(format);
   const { base } = encoding;
   const reaching = reachingScales(format, matrix, groups);
-  const storable = base ? (scale: number) => scale : (scale: number) => encoding.decode(encoding.nearest(scale, 1), 1);
+  const storable = base
+    ? (scale: number) => scale
+    : (scale: number) => encoding.decode(encoding.nearest(scale, 1), 1);
   const trial = new ScaleTrial(search, reaching.map(storable));
   for (const step of coarseSteps) trial.consider(reaching.map((scale) => storable(scale * step)));
   trial.consider(closedFormScales(format, search, matrix, trial.best).map(storable));
@@ -66,7 +68,8 @@ export function searchStorableScales(
     baseOf.fill(base.encoding.decode(code, 1), from, from + span);
   }
   const nearest = Float64Array.from(trial.best, (scale, i) => encoding.nearest(scale, baseOf[i]!));
-  const valuesOf = (codes: Float64Array) => Float32Array.from(codes, (code, i) => encoding.decode(code, baseOf[i]!));
+  const valuesOf = (codes: Float64Array) =>
+    Float32Array.from(codes, (code, i) => encoding.decode(code, baseOf[i]!));
   const relative = new ScaleTrial(search, valuesOf(nearest));
   const codes = nearest.slice();
   for (let step = -nearbyCodes; step <= nearbyCodes; step++) {
@@ -93,7 +96,9 @@ class ScaleTrial {
 
   /** Tries scales [rows, groups]; returns the groups for which they are better than all before. */
   consider(scales: Float32Array): number[] {
-    const errors = this.search.errors({ scales: scales.map((scale) => (Number.isFinite(scale) ? scale : 0)) });
+    const errors = this.search.errors({
+      scales: scales.map((scale) => (Number.isFinite(scale) ? scale : 0)),
+    });
     const better: number[] = [];
     for (const [i, error] of errors.entries()) {
       if (!(error < this.least[i]!) || !(scales[i]! > 0) || scales[i] === Number.POSITIVE_INFINITY) continue;
@@ -147,5 +152,7 @@ function closedFormScales(
       squares[group]! += importance[column]! * level * level;
     }
   }
-  return Float32Array.from(products, (product, i) => (squares[i]! > 0 ? Math.max(product / squares[i]!, 0) : 0));
+  return Float32Array.from(products, (product, i) =>
+    squares[i]! > 0 ? Math.max(product / squares[i]!, 0) : 0,
+  );
 }

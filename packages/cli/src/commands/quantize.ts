@@ -1,10 +1,13 @@
 import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { InvalidArgumentError, type Provenance, serializeQuantizationConfig } from '@lbs/format';
+import { createKernels } from '@lbs/kernels';
 import type { ModelSource } from '@lbs/model-loaders';
 import { hashSource, openModel, writeModelDirectory } from '@lbs/model-loaders/node';
-import { presets, quantizeModel } from '@lbs/quantizer';
+import { needsCalibration, presets, quantizeModel } from '@lbs/quantizer';
 import { Command, Option } from 'commander';
+import { openCalibration } from '../calibration.js';
 import { byteSize, positiveInteger, withInterrupt } from '../options.js';
 import { formatBytes, printResult } from '../print-result.js';
 import { ProgressLine } from '../progress-line.js';
@@ -14,7 +17,7 @@ interface QuantizeOptions {
   readonly preset: string;
   readonly output: string;
   readonly calibration?: string;
-  readonly threads?: number;
+  readonly threads: number;
   readonly maxShardSize: number;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -26,8 +29,11 @@ export function quantizeCommand(): Command {
     .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
     .addOption(new Option('--preset <name>', 'how to quantize').choices(presets.names).default('lbs-4'))
     .requiredOption('-o, --output <directory>', 'where to write the quantized model')
-    .option('--calibration <file>', 'text for presets that measure activations; those of this release do not')
-    .option('--threads <count>', 'most threads to use; this release uses one', positiveInteger)
+    .option(
+      '--calibration <file>',
+      'text for presets that measure activations; by default one that comes with lbs',
+    )
+    .option('--threads <count>', 'threads to use', positiveInteger, availableParallelism())
     .option('--max-shard-size <size>', 'largest weight file, such as 500MB', byteSize, 5e9)
     .option('--force', 'replace the output directory')
     .option('--json', 'print one JSON object')
@@ -44,16 +50,22 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
       mend: 'Name another one, or replace it with --force.',
     });
   }
-  if (options.calibration) {
-    process.stderr.write(
-      `lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`,
-    );
-  }
+  const recipe = presets.get(options.preset);
   const source = await openModel(path, { signal });
+  const kernels = await createKernels({ threads: options.threads });
   try {
+    const calibrated = needsCalibration(recipe)
+      ? await openCalibration(source, kernels, options.calibration, signal)
+      : undefined;
+    if (options.calibration && !calibrated) {
+      process.stderr.write(
+        `lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`,
+      );
+    }
     const progress = new ProgressLine('Quantizing');
-    const recipe = presets.get(options.preset);
     const model = await quantizeModel(source, recipe, {
+      kernels,
+      calibration: calibrated?.calibration,
       signal,
       onProgress: ({ tensor, weightsDone, weightsTotal, relativeError }) =>
         progress.update(
@@ -67,7 +79,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
       tool_version: toolVersion,
       recipe,
       seed: null,
-      calibration_sha256: null,
+      calibration_sha256: calibrated?.sha256 ?? null,
       source: { name: source.name, sha256: await hashWeightFiles(source, signal) },
     };
     const config = {
@@ -98,6 +110,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
       ['Peak memory', formatBytes(result.peakRssBytes)],
     ]);
   } finally {
+    kernels.close();
     await source.close();
   }
 }

@@ -1,0 +1,2 @@
+export { invertFactor } from './factor-block';
+export { productScratchBytes, updateProduct } from './product';
