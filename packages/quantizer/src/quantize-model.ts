@@ -177,7 +177,8 @@ function quantizeMatrix(
     );
   }
   const count = rule.salient ? Math.round(rule.salient.fraction * weights.length) : 0;
-  const salient = score && count > 0 ? selectTopK(score.score(weights, columns), count) : undefined;
+  const salient =
+    score && count > 0 ? selectTopK(score.score(weights, { rows, columns, tensor: name }), count) : undefined;
   const matrix = solver.solve({ weights, rows, columns, format, ...(salient && { salient }) });
   return { matrix, relativeError: relativeSquaredError(weights, dequantize(matrix)) };
 }
