@@ -11,7 +11,7 @@ export const bundles = [
     budget: 6_000,
   },
   { name: 'kernels', code: "export * from '@lbs/kernels';", budget: 30_000 },
-  { name: 'topk-saliency', code: "export * from '@lbs/topk-saliency';", budget: 2_000 },
+  { name: 'topk-saliency', code: "export * from '@lbs/topk-saliency';", budget: 6_000 },
   { name: 'quantizer', code: "export * from '@lbs/quantizer';", budget: 16_000 },
   // Half of it is @huggingface/tokenizers.
   { name: 'model-loaders', code: "export * from '@lbs/model-loaders';", budget: 30_000 },

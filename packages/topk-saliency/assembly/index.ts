@@ -11,8 +11,9 @@ function increment(histogram: usize, bin: u32): void {
 }
 
 /**
- * Adds `length` scores to the histograms [2, bins] of the upper 16 bits, two so that equal neighbours do not wait for each
- * other's store. Returns the greatest bits, sign included: above those of the largest finite number, a score may be invalid.
+ * Adds `length` scores to the histograms [2, bins] of the upper 16 bits, two so that equal neighbours do not wait for
+ * each other's store. Returns the greatest bits, sign included: above those of the largest finite number, a score may
+ * be invalid.
  */
 export function countScores(scores: usize, length: u32, histograms: usize): u32 {
   const odd = histograms + (bins << 2);
@@ -47,8 +48,8 @@ function above(score: usize, below: v128): v128 {
 }
 
 /**
- * Writes `first` + i, ascending, for each of the `length` scores whose bits without the sign are at least `least`; returns
- * how many. Most groups of 16 have none and cost four comparisons.
+ * Writes `first` + i, ascending, for each of the `length` scores whose bits without the sign are at least `least`;
+ * returns how many. Most groups of 16 have none and cost four comparisons.
  */
 export function findScores(scores: usize, length: u32, least: i32, first: u32, indices: usize): u32 {
   const below = i32x4.splat(least - 1);

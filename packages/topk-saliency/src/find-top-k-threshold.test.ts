@@ -35,7 +35,10 @@ const score = fc.oneof(
   fc.integer({ min: 0, max: 20 }).map((steps) => 1 + steps * 2 ** -23),
   fc.constantFrom(0, -0, 2 ** -149),
 );
-const someTensors = fc.array(fc.array(score, { maxLength: 60 }).map((values) => Float32Array.from(values)), { maxLength: 6 });
+const someTensors = fc.array(
+  fc.array(score, { maxLength: 60 }).map((values) => Float32Array.from(values)),
+  { maxLength: 6 },
+);
 const sizeOf = (tensors: readonly Float32Array[]) => tensors.reduce((sum, { length }) => sum + length, 0);
 
 describe('findTopKThreshold', () => {
@@ -78,7 +81,9 @@ describe('findTopKThreshold', () => {
 
   test('refuses more than there is, scores that are not valid, and passes errors on', async () => {
     await expect(findTopKThreshold(() => [Float32Array.of(1)], { count: 2 })).rejects.toThrow(/from 0 to 1/);
-    await expect(findTopKThreshold(() => [Float32Array.of(1, -1)], { count: 1 })).rejects.toThrow(/at index 1 /);
+    await expect(findTopKThreshold(() => [Float32Array.of(1, -1)], { count: 1 })).rejects.toThrow(
+      /at index 1 /,
+    );
     const failing = () => {
       throw new Error('the source is gone');
     };
@@ -143,11 +148,19 @@ describe('selectByThreshold', () => {
   });
 
   test('takes a threshold of -0 as 0', () => {
-    expect([...selectByThreshold(Float32Array.of(0, -0, 1), { score: -0, ties: 1 }).selected]).toEqual([0, 2]);
+    expect([...selectByThreshold(Float32Array.of(0, -0, 1), { score: -0, ties: 1 }).selected]).toEqual([
+      0, 2,
+    ]);
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0.1, 1e39])('refuses the score %s', (bad) => {
-    expect(() => selectByThreshold(Float32Array.of(1), { score: bad, ties: 0 })).toThrow(/finite float32 number/);
+    expect(() => selectByThreshold(Float32Array.of(1), { score: bad, ties: 0 })).toThrow(
+      /finite float32 number/,
+    );
+  });
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, -2])('does not select the score %s', (bad) => {
+    expect(() => selectByThreshold(Float32Array.of(3, bad, 1), { score: 1, ties: 1 })).toThrow(/at index 1 /);
   });
 
   test.each([-1, 0.5, Number.NaN])('refuses %s ties', (ties) => {

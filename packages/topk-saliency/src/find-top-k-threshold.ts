@@ -6,10 +6,11 @@ import type { TopKThreshold } from './top-k-threshold.js';
 export type ScoreSource = Iterable<Float32Array> | AsyncIterable<Float32Array>;
 
 /**
- * The threshold of the top K over all tensors of a model, in memory that does not depend on its size. `scores` is called
- * twice and must give the same scores both times; at most one tensor's are held. Then `selectByThreshold` selects from each tensor what
- * sorting all scores would: among ties the earlier tensor wins, then the lower index. Rejects with InvalidArgumentError where a
- * score is not valid, the amount is more than there is or the passes differ, and with what `scores` throws.
+ * The threshold of the top K over all tensors of a model, in memory that does not depend on its size. `scores` is
+ * called twice and must give the same scores both times; at most one tensor's are held. Then `selectByThreshold`
+ * selects from each tensor what sorting all scores would: among ties the earlier tensor wins, then the lower index.
+ * Rejects with InvalidArgumentError where a score is not valid, the amount is more than there is or the passes differ,
+ * and with what `scores` throws.
  */
 export async function findTopKThreshold(
   scores: () => ScoreSource,

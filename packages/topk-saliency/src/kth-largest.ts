@@ -1,8 +1,8 @@
 /**
- * Bits of the k-th largest (k >= 1) of `values`, which must have no sign, and how many of those that equal it belong to the top k. Partitions the values in
- * place by one bit at a time, from the highest in which any differ, and goes on with the side that holds the k-th: O(n) for every
- * input, at most 31 passes and for most about four, without a branch to mispredict. Unlike a histogram it costs nothing
- * to begin, so that it serves groups of any size.
+ * Bits of the k-th largest (k >= 1) of `values`, which must have no sign, and how many of those that equal it belong to
+ * the top k. Partitions the values in place by one bit at a time, from the highest in which any differ, and goes on
+ * with the side that holds the k-th: O(n) for every input, at most 31 passes and for most about four, without a branch
+ * to mispredict. Unlike a histogram it costs nothing to begin, so that it serves groups of any size.
  */
 export function kthLargest(values: Uint32Array, k: number): { least: number; ties: number } {
   let start = 0;

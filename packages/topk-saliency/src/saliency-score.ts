@@ -8,23 +8,29 @@ import {
 } from './saliency-statistics.js';
 
 /**
- * How much each weight of a matrix [rows, columns] matters, as a finite number of at least 0; the greater the number, the more is lost
- * where the weight is not salient.
+ * How much each weight of a matrix [rows, columns] matters, as a finite number of at least 0; the greater the number,
+ * the more is lost where the weight is not salient.
  */
 export interface SaliencyScore {
   readonly name: string;
-  /** With the weights (and what approximates them) t times as large, scores are t^degree times as large: 1 for an error, 2 for its square. */
+  /**
+   * With the weights (and what approximates them) t times as large, scores are t^degree times as large: 1 for an error,
+   * 2 for its square.
+   */
   readonly degree: 1 | 2;
   /** The statistics that `score` has to be given. */
   readonly needs: readonly StatisticName[];
   /**
-   * [rows, columns] scores. Throws InvalidArgumentError where a statistic is missing or not valid, NonFiniteWeightError where
-   * a weight is NaN or infinite.
+   * [rows, columns] scores. Throws InvalidArgumentError where a statistic is missing or not valid, NonFiniteWeightError
+   * where a weight is NaN or infinite.
    */
   score(weights: Float32Array, inputs: SaliencyInputs): Float32Array;
 }
 
-/** The parts of a score: |w_ij - approximation_ij|^degree * columnFactors_j * weightFactors_ij. What is left out is 0 or 1. */
+/**
+ * The parts of a score: |w_ij - approximation_ij|^degree * columnFactors_j * weightFactors_ij. An approximation that is
+ * left out is 0, a factor is 1.
+ */
 export interface ScoreParts {
   /** [rows, columns] */
   readonly approximation?: Float32Array;
@@ -51,8 +57,8 @@ export function clampToFloat32(score: number): number {
 }
 
 /**
- * Makes a score from its declaration. It checks weights and statistics, computes in float64 and rounds once to float32: what is beyond its range
- * becomes its greatest finite number, what is 2^-150 or less becomes 0.
+ * Makes a score from its declaration. It checks weights and statistics, computes in float64 and rounds once to float32:
+ * what is beyond its range becomes its greatest finite number, what is 2^-150 or less becomes 0.
  */
 export function defineSaliencyScore<Names extends StatisticName = never>(
   options: SaliencyScoreOptions<Names>,

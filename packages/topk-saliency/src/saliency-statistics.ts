@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from '@lbs/format';
 
 /**
- * What calibration knows about a weight matrix W [rows, columns] with inputs x [columns] and outputs y = W x [rows]. Means, not
- * sums, over the same tokens for every matrix make the scores of different matrices comparable.
+ * What calibration knows about a weight matrix W [rows, columns] with inputs x [columns] and outputs y = W x [rows].
+ * Means, not sums, over the same tokens for every matrix make the scores of different matrices comparable.
  */
 export interface SaliencyStatistics {
   /** [columns] mean of x_j^2, the diagonal of the Hessian H = mean(x x^T); 0 for an input that is always 0. */
@@ -14,7 +14,10 @@ export interface SaliencyStatistics {
   readonly inverseHessianDiagonal?: Float32Array;
   /** [rows, columns] what W becomes when no weight is salient: its codes, dequantized. */
   readonly approximation?: Float32Array;
-  /** [rows, columns] mean of the squared gradient of the loss by each weight, the diagonal of the empirical Fisher matrix. */
+  /**
+   * [rows, columns] mean of the squared gradient of the loss by each weight, the diagonal of the empirical Fisher
+   * matrix.
+   */
   readonly fisher?: Float32Array;
   /** [rows] mean of the squared gradient of the loss by each output y_i. */
   readonly rowSensitivity?: Float32Array;
@@ -77,8 +80,8 @@ const rules: Record<StatisticName, StatisticRule> = {
 };
 
 /**
- * The statistics that a score needs. Throws InvalidArgumentError, which names the score, the statistic and how to get it, where one is
- * missing, has the wrong size or holds a number that it cannot hold.
+ * The statistics that a score needs. Throws InvalidArgumentError, which names the score, the statistic and how to get
+ * it, where one is missing, has the wrong size or holds a number that it cannot hold.
  */
 export function requireStatistics<Names extends StatisticName>(
   score: { readonly name: string; readonly needs: readonly Names[] },

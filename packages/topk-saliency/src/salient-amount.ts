@@ -7,13 +7,16 @@ export type SalientAmount =
   | {
       /** Bits to spend. */
       readonly bits: number;
-      /** Bits of one salient weight, or of a number of them, which must not descend. No salient weights cost nothing. */
+      /**
+       * Bits of one salient weight, or of a number of them, which must not descend. No salient weights cost nothing.
+       */
       readonly cost: number | ((count: number) => number);
     };
 
 /**
- * The number of salient weights among `total`: the count, the nearest whole number to the fraction, or the most whose cost is
- * within the bits. Throws InvalidArgumentError on a count or fraction beyond the total and on bits or costs that are negative or not finite.
+ * The number of salient weights among `total`: the count, the nearest whole number to the fraction, or the most whose
+ * cost is within the bits. Throws InvalidArgumentError on a count or fraction beyond the total and on bits or costs
+ * that are negative or not finite.
  */
 export function salientCount(amount: SalientAmount, total: number): number {
   if ('count' in amount) {

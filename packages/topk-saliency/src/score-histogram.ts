@@ -21,9 +21,9 @@ export interface ScoreCounts {
 }
 
 /**
- * The first of two passes that find the top K among the scores of any number of tensors: counts them by their upper 16 bits, in 256
- * KiB for any number of scores. The second is a `BoundaryHistogram`. Histograms of parts, made on other threads for example,
- * add up in any order.
+ * The first of two passes that find the top K among the scores of any number of tensors: counts them by their upper 16
+ * bits, in 256 KiB for any number of scores. The second is a `BoundaryHistogram`. Histograms of parts, made on other
+ * threads for example, add up in any order.
  */
 export class ScoreHistogram implements ScoreCounts {
   readonly counts = new Float64Array(upperBins);
@@ -57,8 +57,8 @@ export class ScoreHistogram implements ScoreCounts {
 }
 
 /**
- * The second pass over the same scores: counts those of the boundary's bin by their lower 16 bits, in 512 KiB. Histograms of parts,
- * made with the same boundary, add up in any order.
+ * The second pass over the same scores: counts those of the boundary's bin by their lower 16 bits, in 512 KiB.
+ * Histograms of parts, made with the same boundary, add up in any order.
  */
 export class BoundaryHistogram implements ScoreCounts {
   readonly counts = new Float64Array(lowerBins);

@@ -89,12 +89,16 @@ describe('selectSalient', () => {
 
   test('of the tensor, and of a part as large as it, is the top K', () => {
     fc.assert(
-      fc.property(matrix, fc.double({ min: 0, max: 1, noNaN: true }), ({ rows, columns, scores }, fraction) => {
-        const top = selectTopK(scores, Math.round(fraction * scores.length));
-        for (const per of ['tensor', { columnBlock: columns }, { columnBlock: columns + 100 }] as const) {
-          expect(selectSalient(scores, { rows, columns, per, amount: { fraction } })).toEqual(top);
-        }
-      }),
+      fc.property(
+        matrix,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        ({ rows, columns, scores }, fraction) => {
+          const top = selectTopK(scores, Math.round(fraction * scores.length));
+          for (const per of ['tensor', { columnBlock: columns }, { columnBlock: columns + 100 }] as const) {
+            expect(selectSalient(scores, { rows, columns, per, amount: { fraction } })).toEqual(top);
+          }
+        },
+      ),
     );
   });
 

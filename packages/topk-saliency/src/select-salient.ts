@@ -10,8 +10,8 @@ export interface SalientSelection {
   readonly rows: number;
   readonly columns: number;
   /**
-   * A count is taken from each part, or all of a part that has less. A fraction, or what bits buy, is of the whole matrix
-   * and spread over the parts by their sizes: the sum is exact, and parts of one size differ by at most one.
+   * A count is taken from each part, or all of a part that has less. A fraction, or what bits buy, is of the whole
+   * matrix and spread over the parts by their sizes: the sum is exact, and parts of one size differ by at most one.
    */
   readonly amount: SalientAmount;
   /** Default: `tensor`. */
@@ -19,9 +19,10 @@ export interface SalientSelection {
 }
 
 /**
- * Ascending indices of the salient weights of a matrix [rows, columns]: of each part those with the greatest scores, among
- * equal ones those with the lower index. O(n). Throws InvalidArgumentError where a score is negative, infinite or NaN, their number
- * is not rows * columns, a part's size is not a positive whole number or the amount is more than there is.
+ * Ascending indices of the salient weights of a matrix [rows, columns]: of each part those with the greatest scores,
+ * among equal ones those with the lower index. O(n). Throws InvalidArgumentError where a score is negative, infinite or
+ * NaN, their number is not rows * columns, a part's size is not a positive whole number or the amount is more than
+ * there is.
  */
 export function selectSalient(scores: Float32Array, selection: SalientSelection): Uint32Array {
   const { rows, columns, amount, per = 'tensor' } = selection;
@@ -97,7 +98,9 @@ function selectFromParts(
   return selected;
 }
 
-/** Copies scores of columns `left` to `right` of all rows, without their sign, to the start of `copy`, and returns that. */
+/**
+ * Copies scores of columns `left` to `right` of all rows, without their sign, to the start of `copy`, and returns that.
+ */
 function copyColumns(
   band: Uint32Array,
   columns: number,

@@ -1,10 +1,10 @@
 import { InvalidArgumentError } from '@lbs/format';
-import { bitsOf, float32Bits, float32OfBits, signless } from './score-bits.js';
+import { assertScores, bitsOf, float32Bits, float32OfBits, greatestBits, signless } from './score-bits.js';
 import { indicesOfLeast } from './score-scan.js';
 
 /**
- * What separates the top K scores from the rest: all above `score` belong to them, and the first `ties` of those that equal it.
- * Plain data, which JSON keeps exactly.
+ * What separates the top K scores from the rest: all above `score` belong to them, and the first `ties` of those that
+ * equal it. Plain data, which JSON keeps exactly.
  */
 export interface TopKThreshold {
   /** A float32 number of at least 0. */
@@ -21,9 +21,9 @@ export interface ThresholdSelection {
 }
 
 /**
- * Selects the part of the top K that lies in these scores. Tensors come in the order of the passes that found the threshold, each
- * with the `next` of the one before; among ties the earlier tensor wins, then the lower index. O(n). Throws
- * InvalidArgumentError where `threshold` is none.
+ * Selects the part of the top K that lies in these scores. Tensors come in the order of the passes that found the
+ * threshold, each with the `next` of the one before; among ties the earlier tensor wins, then the lower index. O(n).
+ * Throws InvalidArgumentError where `threshold` is none, or a score that it would select is infinite, NaN or negative.
  */
 export function selectByThreshold(scores: Float32Array, threshold: TopKThreshold): ThresholdSelection {
   const { score, ties } = threshold;
@@ -40,8 +40,8 @@ export function selectByThreshold(scores: Float32Array, threshold: TopKThreshold
 }
 
 /**
- * Keeps of `candidates`, the ascending indices of at least all scores with bits from `least` on, those with greater bits and the
- * first `ties` with equal ones. Overwrites the candidates.
+ * Keeps of `candidates`, the ascending indices of at least all scores with bits from `least` on, those with greater
+ * bits and the first `ties` with equal ones. Overwrites the candidates.
  */
 export function keepTopK(
   scores: Float32Array,
@@ -51,7 +51,9 @@ export function keepTopK(
   const bits = bitsOf(scores);
   let tiesLeft = ties;
   let count = 0;
+  let greatest = 0;
   for (const index of candidates) {
+    greatest = Math.max(greatest, bits[index]!);
     const candidate = bits[index]! & signless;
     if (candidate < least) continue;
     if (candidate === least) {
@@ -60,5 +62,7 @@ export function keepTopK(
     }
     candidates[count++] = index;
   }
+  // -0 is a valid score with greater bits, so that only a look at each tells.
+  if (greatest > greatestBits) assertScores(scores);
   return { selected: candidates.slice(0, count), next: { score: float32OfBits(least), ties: tiesLeft } };
 }

@@ -4,9 +4,10 @@ import { indicesOfLeast } from './score-scan.js';
 import { keepTopK } from './top-k-threshold.js';
 
 /**
- * Indices of the `k` largest scores, ascending. Exact and deterministic: among equal scores the lower index wins. O(n): a
- * histogram finds the upper 16 bits of the k-th largest score, and only the scores from there up are looked at again. Throws
- * InvalidArgumentError where a score is negative, infinite or NaN, or `k` is not a whole number from 0 to the number of scores.
+ * Indices of the `k` largest scores, ascending. Exact and deterministic: among equal scores the lower index wins. O(n):
+ * a histogram finds the upper 16 bits of the k-th largest score, and only the scores from there up are looked at again.
+ * Throws InvalidArgumentError where a score is negative, infinite or NaN, or `k` is not a whole number from 0 to the
+ * number of scores.
  */
 export function selectTopK(scores: Float32Array, k: number): Uint32Array {
   const histogram = new ScoreHistogram();
