@@ -4,9 +4,11 @@ import {
   decodeScales,
   defineNumberFormat,
   dequantize,
+  fineZeroPointFormat,
   int4,
   lbs4,
   type NumberFormat,
+  spacedLevelTable,
   zeroPointFormat,
 } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
@@ -33,15 +35,12 @@ const kernels = await createKernels();
 
 /** Levels `spacing` apart, so that zero-points are stored in fractions of a step. */
 function spacedFormat(bits: number, spacing: number): NumberFormat {
+  const levelTable = spacedLevelTable(bits, spacing);
   return defineNumberFormat({
-    name: `spaced-${bits}-${spacing}`,
+    name: levelTable.name,
     privateBits: bits,
     groupSize: 64,
-    levelTable: {
-      name: `spaced-${bits}-${spacing}`,
-      levels: Array.from({ length: 2 ** bits }, (_, code) => spacing * code),
-      centre: 0,
-    },
+    levelTable,
     zeroPoint: true,
   });
 }
@@ -107,13 +106,10 @@ test('rounds weights to the nearest level at its scales and zero-points', () => 
   }
 });
 
-test('zero-points in eighths of a step are closer than integers', () => {
-  const errorAt = (spacing: number) =>
-    meanError(
-      weights,
-      dequantize(hqq.solve({ weights, rows, columns, format: spacedFormat(4, spacing), kernels })),
-    );
-  expect(errorAt(8)).toBeLessThan(0.95 * errorAt(1));
+test('zero-points in quarters of a step are closer than integers', () => {
+  const errorIn = (format: NumberFormat) =>
+    meanError(weights, dequantize(hqq.solve({ weights, rows, columns, format, kernels })));
+  expect(errorIn(fineZeroPointFormat(4))).toBeLessThan(0.96 * errorIn(zeroPointFormat(4)));
 });
 
 test('gives salient weights their residuals', () => {
@@ -137,7 +133,7 @@ test.each([int4, lbs4, createFormatRegistry().get('nf4-g64')])(
   'refuses $name, which has no zero-points',
   (format) => {
     expect(() => hqq.solve({ weights, rows, columns, format, kernels })).toThrow(
-      /"hqq".*zero-points.*int4-zp-g64/s,
+      /"hqq".*zero-points.*int4-fine-zp-g64/s,
     );
   },
 );

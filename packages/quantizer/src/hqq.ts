@@ -24,7 +24,7 @@ const largestZeroPoint = 255;
  * and the greatest weight of a group, and zero-points that minimise the l_p norm of the errors, p = 0.7, by half-quadratic splitting.
  *
  * HQQ's zero-points are real numbers; stored ones are integers in the unit of the levels. Where levels are one apart they are whole steps, and
- * rounding them takes back what the method gains: use a format whose levels are several apart. For formats
+ * rounding them takes back what the method gains: use a format whose levels are several apart, such as int4-fine-zp-g64. For formats
  * with zero-points and evenly spaced levels from 0, without shared bits; throws InvalidArgumentError for others.
  */
 export const hqq: Solver = {
@@ -70,7 +70,7 @@ function levelSpacing({ name, zeroPoint, sharedBits, levelTable: { levels } }: N
     throw new InvalidArgumentError(
       `solver "hqq" optimises zero-points, and number format "${name}" has no fitting ones`,
       {
-        mend: 'Use a format with zero-points and evenly spaced levels from 0, without shared bits, such as int4-zp-g64.',
+        mend: 'Use a format with zero-points and evenly spaced levels from 0, without shared bits, such as int4-fine-zp-g64.',
       },
     );
   }
