@@ -96,6 +96,8 @@ def main() -> None:
         matrix("normal", 3, normal((8, 128))),
         matrix("heavy tails", 2, generator.standard_t(3, (8, 128))),
         matrix("normal", 8, 0.05 * normal((4, 64))),
+        # The mean error of few weights often rises before the zero-points stand still, so that the end comes early.
+        *[matrix(f"a single group, {i}", 3, normal((1, 64))) for i in range(8)],
     ]
     target = Path(__file__).parent.parent / "src" / "fixtures" / "hqq.json"
     target.write_text("[\n" + ",\n".join(map(json.dumps, matrices)) + "\n]\n")
