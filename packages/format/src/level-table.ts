@@ -32,6 +32,15 @@ export function unsignedLevelTable(bits: number): LevelTable {
   return { name: `unsigned-${bits}`, levels: linearLevelTable(bits).levels, centre: 0 };
 }
 
+/** Levels `levels[q] = spacing * q` for formats whose zero-points are fractions of a step: a zero-point of 1 is 1 / spacing steps. */
+export function spacedLevelTable(bits: number, spacing: number): LevelTable {
+  return {
+    name: `spaced-${bits}x${spacing}`,
+    levels: linearLevelTable(bits).levels.map((code) => spacing * code),
+    centre: 0,
+  };
+}
+
 /**
  * `2 * (level - centre)` of every code: odd or even integers that need no centre correction, which is what
  * kernels multiply by. A weight is `scale / 2` times this.

@@ -3,7 +3,7 @@ import type { NumberFormat } from './number-format.js';
 import { iq4nl, lloyd3, lloyd4, nf4 } from './number-formats/codebook.js';
 import { binary, ternary } from './number-formats/few-levels.js';
 import { fp4, mxfp4, nvfp4 } from './number-formats/floating-point.js';
-import { integerFormat, zeroPointFormat } from './number-formats/integer.js';
+import { fineZeroPointFormat, integerFormat, zeroPointFormat } from './number-formats/integer.js';
 import { lbsFormat } from './number-formats/lbs.js';
 import { createRegistry, type Registry } from './registry.js';
 
@@ -41,6 +41,7 @@ export const numberFormats: readonly NumberFormat[] = [
   int3,
   integerFormat(2),
   ...[8, 7, 6, 5, 4, 3, 2].map(zeroPointFormat),
+  ...[4, 3, 2].map(fineZeroPointFormat),
   ternary,
   binary,
   nf4,

@@ -21,16 +21,22 @@ export interface EncodingOptions {
   /** [columns] how much the squared error of each input feature counts. */
   readonly importance: Float32Array;
   readonly feedback?: ErrorFeedback | undefined;
+  /** Chooses scales and zero-points for the weights of a matrix; default: those with the least importance-weighted squared error. */
+  readonly fitScales?: ((matrix: ScaledMatrix) => MatrixScales) | undefined;
 }
+
+/** What scales and zero-points are chosen for: [rows, columns] weights, those that are salient set to 0. */
+export type ScaledMatrix = Pick<SolverInput, 'weights' | 'rows' | 'columns' | 'format'>;
 
 /**
  * Chooses scales, codes and residuals of a matrix. Salient weights are zero for the scale fit, and their residuals are chosen with the codes, inside
  * of the feedback of rounding errors where there is one.
  */
-export function encodeMatrix(input: SolverInput, { importance, feedback }: EncodingOptions): QuantizedMatrix {
+export function encodeMatrix(input: SolverInput, options: EncodingOptions): QuantizedMatrix {
+  const { importance, feedback } = options;
   const { weights, rows, columns, format, salient, kernels } = input;
   const shape = { format, rows, columns, importance };
-  const scales = chooseScales(input, importance);
+  const scales = chooseScales(input, options);
   const parameters = { scales: scales.values, ...(format.zeroPoint && { zeroPoints: scales.zeroPoints }) };
   const search = kernels.searchCodes({ ...shape, weights });
   try {
@@ -63,13 +69,14 @@ function largestOfRows(
   return largest;
 }
 
-/** The scales with the least importance-weighted error of everything but the salient weights. */
+/** The scales that fit everything but the salient weights. */
 function chooseScales(
   { weights, rows, columns, format, salient, kernels }: SolverInput,
-  importance: Float32Array,
+  { importance, fitScales }: EncodingOptions,
 ): MatrixScales {
   const fitted = salient ? weights.slice() : weights;
   for (const index of salient ?? []) fitted[index] = 0;
+  if (fitScales) return fitScales({ weights: fitted, rows, columns, format });
   if (format.zeroPoint) {
     return searchScales(format, createRowEncoder(format), {
       rows,

@@ -4,6 +4,7 @@ export * from './copy-tensor.js';
 export * from './encode-matrix.js';
 export * from './gptq.js';
 export * from './group-search.js';
+export * from './hqq.js';
 export * from './input-statistics.js';
 export * from './measure-inputs.js';
 export * from './nearest-levels.js';

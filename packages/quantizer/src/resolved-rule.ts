@@ -7,6 +7,7 @@ import {
 } from '@lbs/format';
 import { type SaliencyScore, saliencyScores } from '@lbs/topk-saliency';
 import { gptq } from './gptq.js';
+import { hqq } from './hqq.js';
 import type { RecipeRule } from './recipe.js';
 import { roundToNearest } from './round-to-nearest.js';
 import type { Solver } from './solver.js';
@@ -21,7 +22,7 @@ export interface QuantizerParts {
 /** The parts that come with the toolkit. */
 export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
-  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq]),
+  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
 };
 

@@ -58,15 +58,7 @@ export function searchStorableScales(
     return { values: trial.best, scales, scaleBases: new Uint8Array(), zeroPoints: new Uint8Array() };
   }
 
-  const scaleBases = new Uint8Array(sizes.scaleBases);
-  const baseOf = new Float64Array(trial.best.length);
-  const span = (base.span === 'row' ? 1 : matrix.rows) * groups;
-  for (let from = 0; from < trial.best.length; from += span) {
-    const largest = trial.best.subarray(from, from + span).reduce((a, b) => Math.max(a, b), 0);
-    writeScaleCode(scaleBases, base.encoding.bytes, from / span, base.choose(largest));
-    const code = readScaleCode(scaleBases, base.encoding.bytes, from / span);
-    baseOf.fill(base.encoding.decode(code, 1), from, from + span);
-  }
+  const { scaleBases, baseOf } = chooseScaleBases(format, trial.best, matrix);
   const nearest = Float64Array.from(trial.best, (scale, i) => encoding.nearest(scale, baseOf[i]!));
   const valuesOf = (codes: Float64Array) =>
     Float32Array.from(codes, (code, i) => encoding.decode(code, baseOf[i]!));
@@ -80,6 +72,34 @@ export function searchStorableScales(
   const scales = new Uint8Array(sizes.scales);
   for (const [i, code] of codes.entries()) writeScaleCode(scales, encoding.bytes, i, code);
   return { values: relative.best, scales, scaleBases, zeroPoints: new Uint8Array() };
+}
+
+/** The bases that the scales of a matrix are stored against. */
+export interface ScaleBases {
+  /** As encoded; empty where the encoding has none. */
+  readonly scaleBases: Uint8Array;
+  /** [rows, groups] the base of each scale; 1 where the encoding has none. */
+  readonly baseOf: Float64Array;
+}
+
+/** Chooses the bases for scales [rows, groups] by the largest scale of each base's span. */
+export function chooseScaleBases(
+  format: NumberFormat,
+  scales: Float32Array,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): ScaleBases {
+  const { base } = scaleEncodingOf(format);
+  const scaleBases = new Uint8Array(partSizes(format, rows, columns).scaleBases);
+  const baseOf = new Float64Array(scales.length).fill(1);
+  if (!base) return { scaleBases, baseOf };
+  const span = (base.span === 'row' ? 1 : rows) * rowLayout(format, columns).groups;
+  for (let from = 0; from < scales.length; from += span) {
+    const largest = scales.subarray(from, from + span).reduce((a, b) => Math.max(a, b), 0);
+    writeScaleCode(scaleBases, base.encoding.bytes, from / span, base.choose(largest));
+    const code = readScaleCode(scaleBases, base.encoding.bytes, from / span);
+    baseOf.fill(base.encoding.decode(code, 1), from, from + span);
+  }
+  return { scaleBases, baseOf };
 }
 
 /** Keeps for each group the best of the scales that were tried. */

@@ -1,4 +1,4 @@
-import { integerLevelTable, unsignedLevelTable } from '../level-table.js';
+import { integerLevelTable, spacedLevelTable, unsignedLevelTable } from '../level-table.js';
 import { defineNumberFormat, type NumberFormat } from '../number-format.js';
 
 const groupSize = 64;
@@ -20,6 +20,20 @@ export function zeroPointFormat(bits: number): NumberFormat {
     privateBits: bits,
     groupSize,
     levelTable: unsignedLevelTable(bits),
+    zeroPoint: true,
+  });
+}
+
+/**
+ * As `zeroPointFormat` with zero-points in fractions of a step, for up to 5 bits: quarters for 4 bits, eighths for 3, sixteenths for 2. At no cost in bits: an
+ * integer zero-point leaves most of its byte unused. Doubled levels still fit a signed byte, as the kernels' codebooks want them.
+ */
+export function fineZeroPointFormat(bits: number): NumberFormat {
+  return defineNumberFormat({
+    name: `int${bits}-fine-zp-g${groupSize}`,
+    privateBits: bits,
+    groupSize,
+    levelTable: spacedLevelTable(bits, 2 ** (6 - bits)),
     zeroPoint: true,
   });
 }
