@@ -50,7 +50,7 @@ export class GroupQuantizer {
         let error = 0;
         for (let i = 0; i < sharingBlock; i++) {
           const value = weights[start + block + i] * inverse;
-          if (value !== value) continue;
+          if (Number.isNaN(value)) continue;
           const place = Math.min(Math.max(Math.round((value + reach) * resolution), 0), width - 1);
           const code = nearest[row * width + place];
           const difference = value - levels[code];
@@ -104,7 +104,7 @@ export function decibels(weights, levels, rows) {
   let signal = 0;
   for (let start = 0; start < weights.length; start += groupSize) {
     noise += quantizer.search(weights, start).error;
-    for (let i = start; i < start + groupSize; i++) if (weights[i] === weights[i]) signal += weights[i] ** 2;
+    for (let i = start; i < start + groupSize; i++) if (!Number.isNaN(weights[i])) signal += weights[i] ** 2;
   }
   return 10 * Math.log10(signal / noise);
 }
@@ -131,7 +131,7 @@ export function train(weights, initial, rows, iterations, constrain) {
       quantizer.encode(weights, start, scale);
       for (let i = 0; i < groupSize; i++) {
         const weight = weights[start + i];
-        if (weight !== weight) continue;
+        if (Number.isNaN(weight)) continue;
         numerators[quantizer.codes[i]] += scale * weight;
         denominators[quantizer.codes[i]] += scale * scale;
       }

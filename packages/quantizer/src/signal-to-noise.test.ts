@@ -33,7 +33,7 @@ const leastDecibels: Readonly<Record<string, number>> = {
   'nvfp4-g16': 21.2,
   'lbs-b4-s2x16-g64-shared-lloyd-6': 22.8,
   'lbs-b3-s2x16-g64-shared-lloyd-5': 16.7,
-  'lbs-b2-s2x16-g64-shared-lloyd-4': 0,
+  'lbs-b2-s2x16-g64-shared-lloyd-4': 10.6,
   'lbs-b6-s2x16-g64-linear-8': 33.6,
   'lbs-b5-s2x16-g64-linear-7': 27.6,
   'lbs-b4-s2x16-g64-linear-6': 21.7,
