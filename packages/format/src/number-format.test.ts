@@ -57,10 +57,17 @@ describe('number formats', () => {
     }
   });
 
-  test('tables of shared formats are symmetric', () => {
-    for (const { levelTable, sharedBits } of numberFormats) {
+  test('level tables of shared formats are evenly spaced and symmetric, or have a zero and fit a signed byte', () => {
+    for (const { levelTable, sharedBits, privateBits } of numberFormats) {
+      if (sharedBits === 0) continue;
       const doubled = [...doubledLevels(levelTable)];
-      if (sharedBits > 0) expect(doubled).toEqual(doubled.map((level) => -level).reverse());
+      if (levelTable.levels.every((level, code) => level === code)) {
+        expect(doubled).toEqual(doubled.map((level) => -level).reverse());
+      } else {
+        expect(privateBits).toBeLessThanOrEqual(4);
+        expect(doubled).toContain(0);
+        expect(doubled.every((level) => level % 2 === 0 && level >= -256 && level <= 254)).toBe(true);
+      }
     }
   });
 

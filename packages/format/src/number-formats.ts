@@ -1,4 +1,8 @@
-import { lloydLevelTable5, lloydLevelTable6 } from './lloyd-level-tables.js';
+import {
+  sharedLloydLevelTable4,
+  sharedLloydLevelTable5,
+  sharedLloydLevelTable6,
+} from './lloyd-level-tables.js';
 import type { NumberFormat } from './number-format.js';
 import { iq4nl, lloyd3, lloyd4, nf4 } from './number-formats/codebook.js';
 import { binary, ternary } from './number-formats/few-levels.js';
@@ -21,10 +25,29 @@ export const int4 = /* @__PURE__ */ integerFormat(4);
 export const int3 = /* @__PURE__ */ integerFormat(3);
 /** Two low bits shared by 16 weights, an 8-bit scale for 64: b + 0.25 bits and 16 bits a row. */
 const sharing = { sharedBits: 2, sharingBlock: 16 };
+/**
+ * LBS with 5 private bits on evenly spaced levels: 5.25 bits and 16 bits a row. A table of its own would need a codebook of 32 levels,
+ * which is two vectors; kernels compute evenly spaced levels instead.
+ */
+export const lbs5 = /* @__PURE__ */ lbsFormat({ privateBits: 5, ...sharing });
 /** LBS with 4 private bits on Lloyd-Max levels: 4.25 bits and 16 bits a row. */
-export const lbs4 = /* @__PURE__ */ lbsFormat({ privateBits: 4, ...sharing, levelTable: lloydLevelTable6 });
+export const lbs4 = /* @__PURE__ */ lbsFormat({
+  privateBits: 4,
+  ...sharing,
+  levelTable: sharedLloydLevelTable6,
+});
 /** LBS with 3 private bits on Lloyd-Max levels: 3.25 bits and 16 bits a row. */
-export const lbs3 = /* @__PURE__ */ lbsFormat({ privateBits: 3, ...sharing, levelTable: lloydLevelTable5 });
+export const lbs3 = /* @__PURE__ */ lbsFormat({
+  privateBits: 3,
+  ...sharing,
+  levelTable: sharedLloydLevelTable5,
+});
+/** LBS with 2 private bits on Lloyd-Max levels: 2.25 bits and 16 bits a row. */
+export const lbs2 = /* @__PURE__ */ lbsFormat({
+  privateBits: 2,
+  ...sharing,
+  levelTable: sharedLloydLevelTable4,
+});
 /** `lbs4` on evenly spaced levels, the integer format of the LBS paper. */
 export const lbs4Linear = /* @__PURE__ */ lbsFormat({ privateBits: 4, ...sharing });
 /** `lbs3` on evenly spaced levels. */
@@ -51,11 +74,13 @@ export const numberFormats: readonly NumberFormat[] = [
   fp4,
   mxfp4,
   nvfp4,
+  lbs5,
   lbs4,
   lbs3,
+  lbs2,
   lbs4Linear,
   lbs3Linear,
-  ...[6, 5, 2, 1].map((privateBits) => lbsFormat({ privateBits, ...sharing })),
+  ...[6, 2, 1].map((privateBits) => lbsFormat({ privateBits, ...sharing })),
   ...[6, 5, 4, 3, 2, 1].map((privateBits) => lbsFormat({ privateBits, sharedBits: 1, sharingBlock: 16 })),
   ...[5, 4, 3, 2, 1].map((privateBits) => lbsFormat({ privateBits, sharedBits: 3, sharingBlock: 16 })),
 ];
