@@ -90,7 +90,7 @@ def write_entries(entries: list[Entry]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, help="directory with novels.txt.gz and novels.list.tsv")
-    parser.add_argument("--novels", type=int, default=48, help="training books to take a passage from")
+    parser.add_argument("--novels", type=int, default=40, help="training books to take a passage from")
     parser.add_argument("--novel-tokens", type=int, default=400, help="least tokens of a novel's passage")
     arguments = parser.parse_args()
 
