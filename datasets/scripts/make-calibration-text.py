@@ -7,8 +7,9 @@ remove one, delete both, to mend one, edit it; then run this. With --corpus the 
 anew, one from each of a number of training books.
 
 Passages are separated by two empty lines and have at most one empty line in a row inside. Within a genre they are in the
-order of the hash of their text, and the genres are interleaved by length, so that every prefix of the file has
-each genre in about the proportion of the whole. The order depends on the passages alone.
+order of the hash of their beginnings, so that a mended passage stays where it is and a new one comes somewhere. The
+genres are interleaved by length, so that every prefix of the file has each genre in about the proportion of the whole.
+The order depends on the passages alone.
 """
 
 import argparse
@@ -26,6 +27,9 @@ DATASETS = Path(__file__).resolve().parent.parent
 TEXT = DATASETS / "texts" / "calibration.txt"
 SOURCES = DATASETS / "texts" / "sources.json"
 SEPARATOR = "\n\n\n"
+BEGINNING = 80
+"""Characters of a passage that its place in its genre depends on."""
+
 SEED = 0
 FICTION = "fiction"
 NOVELS_LICENCE = "public domain"
@@ -43,8 +47,8 @@ class Entry:
         return self.source["genre"]
 
     @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    def key(self) -> tuple[str, str]:
+        return hashlib.sha256(self.text[:BEGINNING].encode()).hexdigest(), self.text
 
 
 def read_entries() -> list[Entry]:
@@ -71,11 +75,11 @@ def arrange(entries: list[Entry]) -> list[Entry]:
     """Every passage has its middle at the same part of its genre and, as nearly as can be, of the whole text."""
     placed = []
     for genre in {entry.genre for entry in entries}:
-        members = sorted((entry for entry in entries if entry.genre == genre), key=lambda entry: entry.digest)
+        members = sorted((entry for entry in entries if entry.genre == genre), key=lambda entry: entry.key)
         total = sum(len(entry.text) for entry in members)
         before = 0
         for entry in members:
-            placed.append(((before + len(entry.text) / 2) / total, entry.digest, entry))
+            placed.append(((before + len(entry.text) / 2) / total, entry.key, entry))
             before += len(entry.text)
     return [entry for *_, entry in sorted(placed, key=lambda place: place[:2])]
 
