@@ -16,6 +16,9 @@ from tokenizers import Tokenizer
 END_OF_TEXT = 0
 """Token that begins every document."""
 
+SPLIT_SEED = 0
+"""Seed of the project's split."""
+
 HELD_OUT_BOOKS = 8
 """Books kept from training: the first half for validation, the second for test."""
 
@@ -43,6 +46,26 @@ class Split:
     test: list[int]
 
 
+@dataclass(frozen=True)
+class Passage:
+    """Consecutive paragraphs of a book, the first one's index in it, and their tokens, a line feed after each."""
+
+    book: str
+    first: int
+    paragraphs: list[str]
+    tokens: int
+
+    @property
+    def source(self) -> dict:
+        """What texts/sources.json says of it."""
+        return {
+            "book": self.book,
+            "firstParagraph": self.first,
+            "paragraphs": len(self.paragraphs),
+            "tokens": self.tokens,
+        }
+
+
 def read_books(corpus: Path) -> list[Book]:
     """Reads CORPUS/novels.txt.gz and the names in CORPUS/novels.list.tsv."""
     text = gzip.decompress((corpus / "novels.txt.gz").read_bytes()).decode("utf-8")
@@ -54,7 +77,7 @@ def read_books(corpus: Path) -> list[Book]:
 
 
 def split_books(count: int, generator: random.Random) -> Split:
-    """Shuffles the books; the last eight are held out. The project's split is that of `random.Random(0)`."""
+    """Shuffles the books; the last eight are held out. The project's split is that of `random.Random(SPLIT_SEED)`."""
     order = list(range(count))
     generator.shuffle(order)
     return Split(
@@ -62,6 +85,30 @@ def split_books(count: int, generator: random.Random) -> Split:
         validation=order[-HELD_OUT_BOOKS : -HELD_OUT_BOOKS // 2],
         test=order[-HELD_OUT_BOOKS // 2 :],
     )
+
+
+def cut_passage(book: Book, first: int, tokens: int, tokenizer: Tokenizer) -> Passage:
+    """Whole paragraphs of the book from index `first` on that together have at least `tokens` tokens."""
+    chosen: list[str] = []
+    length = 0
+    for paragraph in book.paragraphs[first:]:
+        chosen.append(paragraph)
+        length += len(tokenizer.encode(paragraph + "\n").ids)
+        if length >= tokens:
+            break
+    return Passage(book.name, first, chosen, length)
+
+
+def draw_passages(
+    books: list[Book], indices: list[int], count: int, tokens: int, tokenizer: Tokenizer, generator: random.Random
+) -> list[Passage]:
+    """One passage of at least `tokens` tokens from each of `count` books, drawn from those at `indices`."""
+    passages = []
+    for index in sorted(generator.sample(indices, count)):
+        # Not the last tenth, so that the passage is complete.
+        first = generator.randrange(len(books[index].paragraphs) * 9 // 10)
+        passages.append(cut_passage(books[index], first, tokens, tokenizer))
+    return passages
 
 
 def encode_documents(

@@ -1,16 +1,19 @@
 """Makes tiny-lm/: a Llama model with random weights and a small byte-level BPE, for unit tests.
 
-    python make-tiny-model.py
+    python make-tiny-model.py --corpus DIRECTORY
 
 The shapes are legal but uncommon (3 heads over 1 key-value head, sizes that are no powers of two, an output head of
 its own) and the tokenizer adds a beginning of sequence, so that code which takes the common case for granted fails.
 The weights are large enough for the logits to differ clearly. The same seed gives the same bytes.
 """
 
+import argparse
 import json
+import random
 from pathlib import Path
 
 import torch
+from corpus import SPLIT_SEED, draw_passages, read_books, split_books
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -18,6 +21,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 DATASETS = Path(__file__).resolve().parent.parent
 SEED = 20
 BEGINNING, END = "<s>", "</s>"
+TOKENIZER_SEED, TOKENIZER_NOVELS, TOKENIZER_NOVEL_TOKENS = 0, 60, 500
+"""Which passages of training novels the tokenizer is trained on."""
 CONFIG = {
     "vocab_size": 512,
     "hidden_size": 96,
@@ -56,6 +61,16 @@ def train_tokenizer(text: str) -> Tokenizer:
     return tokenizer
 
 
+def tokenizer_text(corpus: Path) -> str:
+    """Passages of training novels, one paragraph a line, separated by an empty line."""
+    books = read_books(corpus)
+    train = split_books(len(books), random.Random(SPLIT_SEED)).train
+    lengths = Tokenizer.from_file(str(DATASETS / "reference-lm" / "tokenizer.json"))
+    generator = random.Random(TOKENIZER_SEED)
+    passages = draw_passages(books, train, TOKENIZER_NOVELS, TOKENIZER_NOVEL_TOKENS, lengths, generator)
+    return "\n".join("".join(paragraph + "\n" for paragraph in passage.paragraphs) for passage in passages)
+
+
 def random_weights(generator: torch.Generator) -> dict[str, torch.Tensor]:
     """Normal weights that keep the size of activations, and norm weights around one; BF16."""
     with torch.device("meta"):
@@ -73,9 +88,13 @@ def random_weights(generator: torch.Generator) -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True, help="directory with novels.txt.gz and novels.list.tsv")
+    arguments = parser.parse_args()
+
     out = DATASETS / "tiny-lm"
     out.mkdir(exist_ok=True)
-    train_tokenizer((DATASETS / "texts" / "calibration.txt").read_text("utf-8")).save(str(out / "tokenizer.json"))
+    train_tokenizer(tokenizer_text(arguments.corpus)).save(str(out / "tokenizer.json"))
     save_file(
         random_weights(torch.Generator().manual_seed(SEED)), out / "model.safetensors", metadata={"format": "pt"}
     )

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   calibrationText,
@@ -61,18 +61,18 @@ describe('manifest', () => {
   });
 });
 
+/** What texts/sources.json says of one passage; of a novel's also the book. */
+interface Source {
+  readonly genre?: string;
+  readonly book?: string;
+  readonly source?: string;
+  readonly licence?: string;
+  readonly characters?: number;
+}
+
+const sources = JSON.parse(read(new URL('texts/sources.json', root))) as Record<string, Source[]>;
+
 describe('texts', () => {
-  const longParagraphs = (file: URL): string[] =>
-    read(file)
-      .split('\n')
-      .filter((paragraph) => paragraph.length > 80);
-
-  it('keep calibration and test apart', () => {
-    const heldOut = new Set(longParagraphs(heldOutText));
-    expect(heldOut.size).toBeGreaterThan(500);
-    expect(longParagraphs(calibrationText).filter((paragraph) => heldOut.has(paragraph))).toEqual([]);
-  });
-
   it('come from books of their own part', () => {
     const parts = new Map(
       read(new URL('texts/novels.tsv', root))
@@ -80,15 +80,98 @@ describe('texts', () => {
         .split('\n')
         .map((line) => [line.split('\t')[0]!, line.split('\t')[2]!]),
     );
-    const sources = JSON.parse(read(new URL('texts/sources.json', root))) as Record<
-      string,
-      { book: string }[]
-    >;
     const partsOf = (text: string): Set<string | undefined> =>
-      new Set(sources[text]!.map(({ book }) => parts.get(book)));
+      new Set(sources[text]!.flatMap(({ book }) => (book === undefined ? [] : [parts.get(book)])));
     expect(partsOf('held-out.txt')).toEqual(new Set(['test']));
     expect(partsOf('calibration.txt')).toEqual(new Set(['train']));
   });
+});
+
+describe('calibration text', () => {
+  const text = read(calibrationText);
+  const passages = text.slice(0, -1).split('\n\n\n');
+  const described = sources['calibration.txt']!;
+  const lengthOf = (passage: string): number => [...passage].length;
+
+  it('is of passages that sources.json describes, with a free licence', () => {
+    expect(described.map(({ characters }) => characters)).toEqual(passages.map(lengthOf));
+    for (const source of described) {
+      expect(source.genre).toMatch(/./);
+      expect(source.source ?? source.book).toMatch(/./);
+      expect(source.licence).toMatch(/^(public domain|CC0-1\.0|Unlicense)$/);
+    }
+  });
+
+  it('is plain UTF-8 of moderate size, without empty lines of another meaning', () => {
+    expect(statSync(calibrationText).size).toBeLessThan(2 ** 19);
+    expect(text).toMatch(/[^\n]\n$/);
+    expect(text).not.toMatch(/\n{4}|[ \t]\n|[\ufffd\ufeff]|[^\P{Cc}\n\t]/u);
+    expect(new Set(passages).size).toBe(passages.length);
+    for (const passage of passages) expect(lengthOf(passage)).toBeLessThan(3500);
+  });
+
+  it('has each genre in about the same proportion in every prefix', () => {
+    const total = new Map<string, number>();
+    for (const { genre, characters } of described) total.set(genre!, (total.get(genre!) ?? 0) + characters!);
+    const whole = [...total.values()].reduce((sum, length) => sum + length, 0);
+    expect(total.size).toBeGreaterThan(8);
+    const seen = new Map<string, number>();
+    let prefix = 0;
+    for (const { genre, characters } of described) {
+      seen.set(genre!, (seen.get(genre!) ?? 0) + characters!);
+      prefix += characters!;
+      if (prefix < 32_000) continue;
+      for (const [name, length] of total)
+        expect(
+          Math.abs((seen.get(name) ?? 0) / prefix - length / whole),
+          `${name} at ${prefix}`,
+        ).toBeLessThan(0.05);
+    }
+  });
+});
+
+describe('calibration and evaluation', () => {
+  const runLength = 13;
+  /** All runs of 13 words, in lower case, without punctuation. */
+  const runsOf = (text: string): string[] => {
+    const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+    return words.slice(runLength - 1).map((_, i) => words.slice(i, i + runLength).join(' '));
+  };
+  const paragraphsOf = (text: string): string[] =>
+    text.split('\n').filter((paragraph) => paragraph.length > 80);
+  /** The texts of a file of one JSON object a line. */
+  const textsOfLines = (lines: string): string =>
+    lines
+      .trimEnd()
+      .split('\n')
+      .flatMap((line) => Object.values(JSON.parse(line)).flat())
+      .filter((value) => typeof value === 'string')
+      .join('\n');
+
+  const calibrationRuns = new Set(runsOf(read(calibrationText)));
+  const calibrationParagraphs = new Set(paragraphsOf(read(calibrationText)));
+  const shared = (text: string): string[] => [
+    ...runsOf(text).filter((run) => calibrationRuns.has(run)),
+    ...paragraphsOf(text).filter((paragraph) => calibrationParagraphs.has(paragraph)),
+  ];
+
+  it('notice what they share', () => {
+    const run = runsOf(read(calibrationText))[1000]!;
+    expect(run.split(' ')).toHaveLength(runLength);
+    expect(shared(`Zyx "${run.toUpperCase()}", zyx.`)).toEqual([run]);
+    expect(shared(run.slice(run.indexOf(' ')))).toEqual([]);
+  });
+
+  // The last two are no part of the repository. Where they lie beside it, they are compared.
+  for (const [name, file, textOf] of [
+    ['held-out.txt', heldOutText, String],
+    ['continuation.jsonl', continuationTaskItems, textsOfLines],
+    ['wiki.test.raw', new URL('../../shared/data/wiki.test.raw', root), String],
+    ['piqa-valid.jsonl', new URL('../../shared/data/piqa-valid.jsonl', root), textsOfLines],
+  ] as const)
+    it.skipIf(!existsSync(file))(`share no paragraph and no run of 13 words: ${name}`, () => {
+      expect(shared(textOf(read(file)))).toEqual([]);
+    });
 });
 
 describe('continuation task', () => {

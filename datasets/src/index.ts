@@ -17,7 +17,10 @@ export const tinyModel = new URL('../tiny-lm/', import.meta.url);
  */
 export const heldOutText = new URL('../texts/held-out.txt', import.meta.url);
 
-/** English prose from the reference model's training books, 34,273 of its tokens: for calibration. UTF-8. */
+/**
+ * Passages of many genres for calibration, 436,211 bytes, interleaved so that every prefix is a fair mix: articles, fiction,
+ * code, manuals, chat and more. UTF-8, passages separated by two empty lines.
+ */
 export const calibrationText = new URL('../texts/calibration.txt', import.meta.url);
 
 /** Declaration (JSON) of a zero-shot task of 1,000 items with four choices each; see @lbs/eval-harness. */
