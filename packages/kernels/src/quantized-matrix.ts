@@ -50,60 +50,40 @@ export function loadQuantizedMatrix(
   const quantizeActivations = (input: Pointer, tokens: number) => {
     const codes = arena.allocate(2 * tokens * paddedColumns);
     const scales = arena.allocate(4 * tokens * chunks);
-    pool.run(
-      'quantizeActivations',
-      pool.ranges(tokens, { step: 1, work: columns }).map(([first, end]) => {
-        const [from, to, scalesTo] = [
-          input + 4 * first * columns,
-          codes + 2 * first * paddedColumns,
-          scales + 4 * first * chunks,
-        ];
-        return [
-          from,
-          end - first,
-          columns,
-          paddedColumns,
-          chunkColumns,
-          to,
-          scalesTo,
-          arena.allocate(4 * chunkColumns),
-        ];
-      }),
-    );
+    pool.split('quantizeActivations', { count: tokens, step: 1, work: columns }, (first, end) => {
+      const from = input + 4 * first * columns;
+      const to = codes + 2 * first * paddedColumns;
+      const scalesTo = scales + 4 * first * chunks;
+      const scratch = arena.allocate(4 * chunkColumns);
+      return [from, end - first, columns, paddedColumns, chunkColumns, to, scalesTo, scratch];
+    });
     return [codes, scales] as const;
   };
   const transposeTokens = (input: Pointer, tokens: number) => {
     const paddedTokens = 16 * Math.ceil(tokens / 16);
     const transposed = arena.allocate(4 * paddedTokens * columns);
-    pool.run(
-      'transposeTokens',
-      pool
-        .ranges(columns, { step: 16, work: tokens })
-        .map(([first, end]) => [input, tokens, columns, paddedTokens, transposed, first, end]),
-    );
+    pool.split('transposeTokens', { count: columns, step: 16, work: tokens }, (first, end) => {
+      return [input, tokens, columns, paddedTokens, transposed, first, end];
+    });
     return transposed;
   };
   const multiply = (input: Pointer, output: Pointer, tokens: number) =>
     arena.withScratch(() => {
       const [codes, scales] = quantizeActivations(input, tokens);
-      const ranges = pool.ranges(rows, { step: rowBlock, work: columns * tokens });
+      const work = { count: rows, step: rowBlock, work: columns * tokens };
       if (tokens === 1 && vectorOffset !== undefined) {
         const corrections = arena.allocate(16 * chunks);
         wasm.prepareVector(codes, chunks, vectorOffset, corrections);
-        pool.run(
-          'multiplyVector',
-          ranges.map(([first, end]) => [header, input, codes, scales, corrections, output, first, end]),
-        );
+        pool.split('multiplyVector', work, (first, end) => {
+          return [header, input, codes, scales, corrections, output, first, end];
+        });
         return;
       }
       const transposed = hasSalient && tokens >= leastTransposedTokens ? transposeTokens(input, tokens) : 0;
-      pool.run(
-        'multiplyPanels',
-        ranges.map(([first, end]) => {
-          const scratch = arena.allocate(scratchBytes);
-          return [header, input, codes, scales, transposed, output, tokens, first, end, scratch];
-        }),
-      );
+      pool.split('multiplyPanels', work, (first, end) => {
+        const scratch = arena.allocate(scratchBytes);
+        return [header, input, codes, scales, transposed, output, tokens, first, end, scratch];
+      });
     });
   const copyRow = (row: number, output: Pointer) =>
     arena.withScratch(() => wasm.dequantizeRow(header, row, output, arena.allocate(panelBytes)));

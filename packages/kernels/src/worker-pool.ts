@@ -1,11 +1,8 @@
 import { type RunningWorker, type StartWorker, startWorker } from './start-worker.js';
 import { ThreadError } from './thread-error.js';
-import { cutRange, type KernelCall, type Range, type ThreadPool } from './thread-pool.js';
+import { cutRange, type KernelCall, type SplitWork, type ThreadPool } from './thread-pool.js';
 import type { WasmExports } from './wasm-exports.js';
 import { controlBytes, failureText, calls as ring, spinMilliseconds, words } from './worker-source.js';
-
-/** Uneven calls and busy cores balance where there are more calls than threads. */
-const callsPerThread = 4;
 
 /** The caller looks this often, in milliseconds, whether anything happens at all. */
 const lookMilliseconds = 1000;
@@ -77,9 +74,16 @@ export class WorkerPool implements ThreadPool {
     return pool;
   }
 
-  ranges(count: number, { step, work }: { readonly step: number; readonly work: number }): Range[] {
-    const parts = callsPerThread * this.threads;
-    return cutRange(count, { step, work, parts, leastWork: this.#leastWork });
+  split<Name extends keyof WasmExports>(
+    name: Name,
+    work: SplitWork,
+    call: (first: number, end: number) => KernelCall<Name>,
+  ): void {
+    const ranges = cutRange(work, { threads: this.threads, leastWork: this.#leastWork });
+    this.run(
+      name,
+      ranges.map(([first, end]) => call(first, end)),
+    );
   }
 
   run<Name extends keyof WasmExports>(name: Name, calls: readonly KernelCall<Name>[]): void {
