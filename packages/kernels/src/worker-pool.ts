@@ -4,6 +4,9 @@ import { cutRange, type KernelCall, type SplitWork, type ThreadPool } from './th
 import type { WasmExports } from './wasm-exports.js';
 import { controlBytes, failureText, calls as ring, spinMilliseconds, words } from './worker-source.js';
 
+/** Takes 1 to 2 microseconds, several times what handing a call over does. */
+const defaultLeastWork = 32768;
+
 /** The caller looks this often, in milliseconds, whether anything happens at all. */
 const lookMilliseconds = 1000;
 
@@ -17,10 +20,10 @@ export interface WorkerPoolOptions {
   readonly memory: WebAssembly.Memory;
   /** Threads that compute, the caller's among them. */
   readonly threads: number;
-  /** Multiplications that are worth a call. */
+  /** Multiplications that are worth a call. Default 32768. */
   readonly leastWork?: number;
   /**
-   * Looks in a row, a second each, at which no call has ended, before the workers count as dead. It counts looks and not the clock,
+   * Looks in a row, a second each, at which no call has ended, before the workers count as dead; default 120. It counts looks and not the clock,
    * because a machine may sleep in between.
    */
   readonly patience?: number;
@@ -49,7 +52,7 @@ export class WorkerPool implements ThreadPool {
   /** Why the workers cannot be used any more. */
   #problem: string | undefined;
 
-  private constructor({ wasm, threads, leastWork = 65536, patience = 120 }: WorkerPoolOptions) {
+  private constructor({ wasm, threads, leastWork = defaultLeastWork, patience = 120 }: WorkerPoolOptions) {
     this.threads = threads;
     this.#leastWork = leastWork;
     this.#patience = patience;
