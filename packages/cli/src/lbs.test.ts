@@ -201,6 +201,8 @@ describe('a model on its way', async () => {
       tokens: 4 * 31,
     });
     expect(alone).not.toHaveProperty('kld');
+    const { perplexity } = await json('eval', quantized, '--threads', '2', ...options);
+    expect(perplexity).toEqual(alone['perplexity']);
     const compared = await json('eval', quantized, '--reference', tiny, ...options);
     expect(compared).toMatchObject({
       perplexity: alone['perplexity'],
@@ -239,6 +241,7 @@ describe('a model on its way', async () => {
     expect(first['prefillTokensPerSecond']).toBeGreaterThan(0);
     expect(first['decodeTokensPerSecond']).toBeGreaterThan(0);
     expect((await json('run', quantized, ...options))['text']).toBe(first['text']);
+    expect((await json('run', quantized, '--threads', '2', ...options))['text']).toBe(first['text']);
     const { stdout } = await lbs('run', quantized, ...options);
     expect(stdout).toBe(`${first['text']}\n`);
   });

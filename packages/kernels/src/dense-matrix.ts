@@ -22,12 +22,16 @@ export function loadDenseMatrix(
     { rows, columns, bytes: weights.byteLength },
     {
       multiply: (input, output, tokens) =>
-        pool.run(
-          'multiplyDense',
-          pool
-            .ranges(rows, { step: rowBlock, work: columns * tokens })
-            .map(([first, end]) => [pointer, rows, columns, input, output, tokens, first, end]),
-        ),
+        pool.split('multiplyDense', { count: rows, step: rowBlock, work: columns * tokens }, (first, end) => [
+          pointer,
+          rows,
+          columns,
+          input,
+          output,
+          tokens,
+          first,
+          end,
+        ]),
       copyRow: (row, output) =>
         arena.float32(output, columns).set(arena.float32(pointer + 4 * row * columns, columns)),
       overwrite(values) {

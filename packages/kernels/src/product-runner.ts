@@ -17,18 +17,17 @@ export class ProductRunner {
     private readonly pool: ThreadPool,
   ) {}
 
-  /** Computes products that do not depend on each other. Of an upper triangle, what is below the diagonal is undefined. */
+  /** Computes products one after the other. Of an upper triangle, what is below the diagonal is undefined. */
   run(products: readonly MatrixProduct[], { isUpperTriangle = false } = {}): void {
     this.withScratch(() => {
-      const calls = products.flatMap((product) => {
+      for (const product of products) {
         const header = this.#writeHeader(productHeader(product, isUpperTriangle));
-        const work = product.columns * product.depth;
-        return this.pool.ranges(product.rows, { step: tileRows, work }).map(([first, end]) => {
+        const work = { count: product.rows, step: tileRows, work: product.columns * product.depth };
+        this.pool.split('updateProduct', work, (first, end) => {
           const scratch = this.arena.allocate(this.wasm.productScratchBytes());
-          return [header, first, end, scratch] as [number, number, number, number];
+          return [header, first, end, scratch];
         });
-      });
-      this.pool.run('updateProduct', calls);
+      }
     });
   }
 

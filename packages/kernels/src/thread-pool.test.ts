@@ -9,11 +9,11 @@ describe('cutRange', () => {
         fc.nat(5000),
         fc.constantFrom(1, 4, 16),
         fc.nat(1000),
-        fc.integer({ min: 1, max: 32 }),
+        fc.integer({ min: 2, max: 32 }),
         fc.integer({ min: 1, max: 1e5 }),
-        (count, step, work, parts, leastWork) => {
-          const ranges = cutRange(count, { step, work, parts, leastWork });
-          expect(ranges.length).toBeLessThanOrEqual(parts);
+        (count, step, work, threads, leastWork) => {
+          const ranges = cutRange({ count, step, work }, { threads, leastWork });
+          expect(ranges.length).toBeLessThanOrEqual(4 * threads);
           let place = 0;
           for (const [first, end] of ranges) {
             expect(first).toBe(place);
@@ -29,11 +29,13 @@ describe('cutRange', () => {
   });
 
   it('keeps whole what is little', () => {
-    const options = { step: 1, parts: 8, leastWork: 100 };
-    expect(cutRange(19, { ...options, work: 10 })).toEqual([[0, 19]]);
-    expect(cutRange(20, { ...options, work: 10 })).toEqual([
+    const options = { threads: 2, leastWork: 100 };
+    expect(cutRange({ count: 19, step: 1, work: 10 }, options)).toEqual([[0, 19]]);
+    expect(cutRange({ count: 20, step: 1, work: 10 }, options)).toEqual([
       [0, 10],
       [10, 20],
     ]);
+    expect(cutRange({ count: 39, step: 1, work: 10 }, options)).toHaveLength(2);
+    expect(cutRange({ count: 40, step: 1, work: 10 }, options)).toHaveLength(4);
   });
 });

@@ -1,11 +1,11 @@
 import { type RunningWorker, type StartWorker, startWorker } from './start-worker.js';
 import { ThreadError } from './thread-error.js';
-import { cutRange, type KernelCall, type Range, type ThreadPool } from './thread-pool.js';
+import { cutRange, type KernelCall, type SplitWork, type ThreadPool } from './thread-pool.js';
 import type { WasmExports } from './wasm-exports.js';
 import { controlBytes, failureText, calls as ring, spinMilliseconds, words } from './worker-source.js';
 
-/** Uneven calls and busy cores balance where there are more calls than threads. */
-const callsPerThread = 4;
+/** Takes 1 to 2 microseconds, several times what handing a call over does. */
+const defaultLeastWork = 32768;
 
 /** The caller looks this often, in milliseconds, whether anything happens at all. */
 const lookMilliseconds = 1000;
@@ -20,10 +20,10 @@ export interface WorkerPoolOptions {
   readonly memory: WebAssembly.Memory;
   /** Threads that compute, the caller's among them. */
   readonly threads: number;
-  /** Multiplications that are worth a call. */
+  /** Multiplications that are worth a call. Default 32768. */
   readonly leastWork?: number;
   /**
-   * Looks in a row, a second each, at which no call has ended, before the workers count as dead. It counts looks and not the clock,
+   * Looks in a row, a second each, at which no call has ended, before the workers count as dead; default 120. It counts looks and not the clock,
    * because a machine may sleep in between.
    */
   readonly patience?: number;
@@ -52,7 +52,7 @@ export class WorkerPool implements ThreadPool {
   /** Why the workers cannot be used any more. */
   #problem: string | undefined;
 
-  private constructor({ wasm, threads, leastWork = 65536, patience = 120 }: WorkerPoolOptions) {
+  private constructor({ wasm, threads, leastWork = defaultLeastWork, patience = 120 }: WorkerPoolOptions) {
     this.threads = threads;
     this.#leastWork = leastWork;
     this.#patience = patience;
@@ -77,9 +77,16 @@ export class WorkerPool implements ThreadPool {
     return pool;
   }
 
-  ranges(count: number, { step, work }: { readonly step: number; readonly work: number }): Range[] {
-    const parts = callsPerThread * this.threads;
-    return cutRange(count, { step, work, parts, leastWork: this.#leastWork });
+  split<Name extends keyof WasmExports>(
+    name: Name,
+    work: SplitWork,
+    call: (first: number, end: number) => KernelCall<Name>,
+  ): void {
+    const ranges = cutRange(work, { threads: this.threads, leastWork: this.#leastWork });
+    this.run(
+      name,
+      ranges.map(([first, end]) => call(first, end)),
+    );
   }
 
   run<Name extends keyof WasmExports>(name: Name, calls: readonly KernelCall<Name>[]): void {

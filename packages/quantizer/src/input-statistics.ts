@@ -1,6 +1,5 @@
 import type { NumberFormat } from '@lbs/format';
-import type { ErrorFeedback, Kernels } from '@lbs/kernels';
-import { inverseFactor } from './inverse-factor.js';
+import { addToDiagonal, diagonalOf, type ErrorFeedback, type Kernels, permuteSymmetric, type Pointer } from '@lbs/kernels';
 import { descendingOrder } from './rounding-order.js';
 
 /** Inputs that were never active count this share of the mean, so that their weights are still rounded to the nearest level. */
@@ -27,7 +26,7 @@ export class InputStatistics {
     readonly columns: number,
     private readonly damping = defaultDamping,
   ) {
-    this.inputSquares = Float32Array.from({ length: columns }, (_, i) => hessian[i * (columns + 1)]!);
+    this.inputSquares = diagonalOf(hessian, columns);
     const mean = this.#mean();
     const least = mean > 0 ? leastShare * mean : 1;
     this.importance = this.inputSquares.map((square) => Math.max(square, least));
@@ -61,18 +60,13 @@ export class InputStatistics {
     return this.inputSquares.reduce((sum, square) => sum + square, 0) / this.columns;
   }
 
-  #factorize(order: Uint32Array): number {
+  #factorize(order: Uint32Array): Pointer {
     const { hessian, columns, kernels } = this;
-    const damping = this.damping * this.#mean() || 1;
-    const permuted = new Float32Array(columns * columns);
-    for (let i = 0; i < columns; i++) {
-      const row = order[i]! * columns;
-      for (let j = 0; j < columns; j++) permuted[i * columns + j] = hessian[row + order[j]!]!;
-      permuted[i * (columns + 1)]! += damping;
-    }
-    const factor = inverseFactor(permuted, columns);
-    const pointer = kernels.allocate(factor.byteLength);
-    kernels.float32(pointer, factor.length).set(factor);
+    const pointer = kernels.allocate(hessian.byteLength);
+    const matrix = kernels.float32(pointer, hessian.length);
+    permuteSymmetric(hessian, matrix, columns, order);
+    addToDiagonal(matrix, columns, this.damping * this.#mean() || 1);
+    kernels.linearAlgebra.inverseCholesky(pointer, columns);
     return pointer;
   }
 }

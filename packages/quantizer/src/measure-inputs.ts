@@ -1,5 +1,5 @@
 import { NonFiniteWeightError } from '@lbs/format';
-import type { Kernels } from '@lbs/kernels';
+import { type Kernels, mirrorUpper, type Pointer } from '@lbs/kernels';
 import type { CalibrationSequence, CalibrationStage } from './calibration-model.js';
 import { InputStatistics } from './input-statistics.js';
 import type { TokenWeighting } from './token-weighting.js';
@@ -19,23 +19,24 @@ export function measureInputs(
   const total = weightsOf.reduce((sum, weights) => sum + weights.reduce((a, b) => a + b, 0), 0);
   const hessian = new Float32Array(columns * columns);
   const mark = kernels.mark();
+  const gram = kernels.allocate(hessian.byteLength);
+  kernels.float32(gram, hessian.length).fill(0);
   for (const [i, { input }] of sequences.entries()) {
-    const weights = weightsOf[i]!;
-    const tokens = weights.length;
-    const transposed = new Float32Array(tokens * columns);
-    for (let t = 0; t < tokens; t++) {
-      const factor = Math.sqrt(weights[t]! / total);
-      for (let j = 0; j < columns; j++) transposed[j * tokens + t] = factor * input[t * columns + j]!;
-    }
-    const matrix = kernels.loadDense(transposed, columns, tokens);
-    const x = kernels.allocate(transposed.byteLength);
-    kernels.float32(x, transposed.length).set(transposed);
-    const y = kernels.allocate(hessian.byteLength);
-    kernels.multiply(matrix, x, y, columns);
-    const product = kernels.float32(y, hessian.length);
-    for (let k = 0; k < hessian.length; k++) hessian[k]! += product[k]!;
-    kernels.release(mark);
+    const tokenWeights = weightsOf[i]!;
+    const inputs = kernels.mark();
+    const weights = copy(kernels, tokenWeights.map((weight) => weight / total));
+    kernels.linearAlgebra.accumulateGram({
+      input: copy(kernels, input),
+      tokens: tokenWeights.length,
+      weights,
+      gram,
+      size: columns,
+    });
+    kernels.release(inputs);
   }
+  hessian.set(kernels.float32(gram, hessian.length));
+  kernels.release(mark);
+  mirrorUpper(hessian, columns);
   const bad = hessian.findIndex((moment) => !Number.isFinite(moment));
   if (bad >= 0) {
     throw new NonFiniteWeightError(`input ${bad % columns} is not finite on the calibration text`, {
@@ -44,4 +45,10 @@ export function measureInputs(
     });
   }
   return new InputStatistics(kernels, hessian, columns);
+}
+
+function copy(kernels: Kernels, values: Float32Array): Pointer {
+  const pointer = kernels.allocate(values.byteLength);
+  kernels.float32(pointer, values.length).set(values);
+  return pointer;
 }

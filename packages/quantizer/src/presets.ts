@@ -1,6 +1,7 @@
 import { createRegistry, int3, int4, int8, lbs3, lbs4, type NumberFormat, nf4 } from '@lbs/format';
 import { leftoverError } from '@lbs/topk-saliency';
 import { gptq } from './gptq.js';
+import { hqq } from './hqq.js';
 import type { Recipe, RecipeRule } from './recipe.js';
 import { roundToNearest } from './round-to-nearest.js';
 
@@ -24,12 +25,15 @@ const sharing: PresetRule = {
 
 /** Recipes with a name; `lbs-N` has N private bits. Those of GPTQ and LBS are calibrated. */
 export const presets = createRegistry<Recipe>('preset', [
+  preset('lbs-5', lbs5, sharing),
   preset('lbs-4', lbs4, sharing),
   preset('lbs-3', lbs3, sharing),
+  preset('lbs-2', lbs2, sharing),
   preset('int8', int8, rounded),
   preset('int4-g64', int4, rounded),
   preset('int3-g64', int3, rounded),
   preset('nf4', nf4, rounded),
   preset('gptq-int4-g64', int4, calibrated),
   preset('gptq-int3-g64', int3, calibrated),
+  preset('hqq-int4-g64', fineZeroPointFormat(4), { solver: hqq.name }),
 ]);

@@ -36,6 +36,8 @@ export interface Decoder {
   ): Promise<Float32Array>;
   /** Forgets all tokens, so that the next call computes from the first position. */
   clear(): void;
+  /** Ends the threads that were started for it, not those of `kernels` that it was given. It cannot compute from then on. */
+  close(): void;
 }
 
 /** Loads a model's weights and makes a decoder of them. */
@@ -43,13 +45,23 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
   const { config } = model;
   const kernels = options.kernels ?? (await createKernels({ threads: options.threads ?? 1 }));
   const contextLength = contextLengthOf(config, options.contextLength);
-  const weights = await loadWeights(model, kernels, options);
-  const forward = new ForwardPass(config, kernels, weights, contextLength);
+  const close = () => {
+    if (!options.kernels) kernels.close();
+  };
+  const load = async () => {
+    const weights = await loadWeights(model, kernels, options);
+    return { weights, forward: new ForwardPass(config, kernels, weights, contextLength) };
+  };
+  const { weights, forward } = await load().catch((error: unknown) => {
+    close();
+    throw error;
+  });
   let cached: number[] = [];
   return {
     config,
     contextLength,
     weightBytes: weights.bytes,
+    close,
     clear() {
       cached = [];
     },

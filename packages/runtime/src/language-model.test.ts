@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { int4, serializeQuantizationConfig } from '@lbs/format';
+import { createKernels } from '@lbs/kernels';
 import { openModel } from '@lbs/model-loaders/node';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadDecoder } from './decoder.js';
@@ -49,6 +50,21 @@ describe('logits', () => {
     decoder.clear();
     for (let end = 7; end < 150; end += 7) await decoder.logits(long.slice(0, end), end - 1);
     closeTo(await decoder.logits(long, 149), whole);
+  });
+
+  test('the number of threads changes no bit, and closing the model ends its own threads only', async () => {
+    const long = Array.from({ length: 120 }, (_, i) => (i * i) % 512);
+    const expected = await (await loadDecoder(source)).logits(long, 119);
+    const threaded = await loadLanguageModel(source, { threads: 3 });
+    expect(await threaded.logits(long, 119)).toEqual(expected);
+    threaded.close();
+    threaded.decoder.clear();
+    await expect(threaded.logits(long, 119)).rejects.toThrow('the threads of the kernels cannot be used');
+    const kernels = await createKernels({ threads: 2 });
+    const guest = await loadDecoder(source, { kernels });
+    guest.close();
+    expect(await guest.logits(long, 119)).toEqual(expected);
+    kernels.close();
   });
 
   test.each([

@@ -38,6 +38,8 @@ export interface LanguageModel {
   stream(prompt: readonly number[], options?: StreamOptions): AsyncGenerator<number, void, undefined>;
   /** The most likely continuation of a prompt, as text, up to a stop text (left out). */
   generate(prompt: readonly number[], options: GenerateOptions): Promise<string>;
+  /** Ends the threads of the decoder, as `Decoder.close` does. */
+  close: Decoder['close'];
 }
 
 /** Loads a model for running. */
@@ -60,6 +62,7 @@ export async function loadLanguageModel(
     encode: (text) => [...beginning, ...tokenizer.encode(text)],
     decode,
     logits: decoder.logits,
+    close: decoder.close,
     stream: (prompt, streamOptions) => stream(decoder, prompt, streamOptions),
     generate: (prompt, generateOptions) => generate(decoder, decode, prompt, generateOptions),
   };

@@ -2,7 +2,7 @@ import { compareModels, evaluatePerplexity, evaluateTasks } from '@lbs/eval-harn
 import { InvalidArgumentError } from '@lbs/format';
 import type { ModelSource } from '@lbs/model-loaders';
 import { openModel } from '@lbs/model-loaders/node';
-import { type LanguageModel, loadLanguageModel } from '@lbs/runtime';
+import { type DecoderOptions, type LanguageModel, loadLanguageModel } from '@lbs/runtime';
 import { Command, Option } from 'commander';
 import { positiveInteger, withInterrupt } from '../options.js';
 import { printResult } from '../print-result.js';
@@ -18,6 +18,7 @@ interface EvalOptions {
   readonly tasks?: string;
   readonly taskData: string;
   readonly limit?: number;
+  readonly threads: number;
   readonly json?: boolean;
 }
 
@@ -37,6 +38,7 @@ export function evalCommand(): Command {
     .option('--tasks <list>', 'tasks, with commas between: "piqa", or JSON files that declare a task')
     .option('--task-data <directory>', 'where the data of named tasks lies', '.')
     .option('--limit <count>', 'evaluate the first so many items of each task', positiveInteger)
+    .option('--threads <count>', 'threads to compute on', positiveInteger, 1)
     .option('--json', 'print one JSON object')
     .action((model: string, options: EvalOptions) =>
       withInterrupt((signal) => {
@@ -60,11 +62,10 @@ async function evaluateText(
   signal: AbortSignal,
 ): Promise<void> {
   const text = await readText(textFile);
-  const { context: contextLength, chunks } = options;
+  const { context: contextLength, chunks, threads } = options;
   await withModels(
     [path, ...(options.reference ? [options.reference] : [])],
-    contextLength,
-    signal,
+    { contextLength, threads, signal },
     async ([model, reference]) => {
       const start = performance.now();
       const progress = new ProgressLine('Evaluating');
@@ -118,7 +119,7 @@ async function evaluateTaskList(
   signal: AbortSignal,
 ): Promise<void> {
   const tasks = await readTasks(list.split(','), options.taskData);
-  await withModels([path], undefined, signal, async ([model]) => {
+  await withModels([path], { threads: options.threads, signal }, async ([model]) => {
     const progress = new ProgressLine('Evaluating');
     const results = await evaluateTasks(model!, tasks, {
       modelName: path,
@@ -145,25 +146,23 @@ async function evaluateTaskList(
   });
 }
 
-/** Opens and loads models, and closes their files whatever happens. */
+/** Opens and loads models, and closes them and their files whatever happens. */
 async function withModels(
   paths: readonly string[],
-  contextLength: number | undefined,
-  signal: AbortSignal,
+  options: DecoderOptions & { readonly signal: AbortSignal },
   use: (models: readonly LanguageModel[]) => Promise<void>,
 ): Promise<void> {
   const sources: ModelSource[] = [];
+  const models: LanguageModel[] = [];
   try {
-    const models: LanguageModel[] = [];
     for (const path of paths) {
-      const source = await openModel(path, { signal });
+      const source = await openModel(path, options);
       sources.push(source);
-      models.push(
-        await loadLanguageModel(source, { signal, ...(contextLength !== undefined && { contextLength }) }),
-      );
+      models.push(await loadLanguageModel(source, options));
     }
     await use(models);
   } finally {
+    for (const model of models) model.close();
     for (const source of sources) await source.close();
   }
 }

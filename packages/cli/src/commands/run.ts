@@ -1,5 +1,5 @@
 import { openModel } from '@lbs/model-loaders/node';
-import { loadLanguageModel } from '@lbs/runtime';
+import { type LanguageModel, loadLanguageModel } from '@lbs/runtime';
 import { Command } from 'commander';
 import { nonNegativeNumber, positiveInteger, withInterrupt } from '../options.js';
 
@@ -8,6 +8,7 @@ interface RunOptions {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly seed: number;
+  readonly threads: number;
   readonly json?: boolean;
 }
 
@@ -19,14 +20,16 @@ export function runCommand(): Command {
     .option('-n, --max-tokens <count>', 'most tokens to generate', positiveInteger, 64)
     .option('--temperature <value>', '0 always takes the most likely token', nonNegativeNumber, 0)
     .option('--seed <number>', 'same seed, same text', nonNegativeNumber, 0)
+    .option('--threads <count>', 'threads to compute on', positiveInteger, 1)
     .option('--json', 'print one JSON object')
     .action((model: string, options: RunOptions) => withInterrupt((signal) => run(model, options, signal)));
 }
 
 async function run(path: string, options: RunOptions, signal: AbortSignal): Promise<void> {
   const source = await openModel(path, { signal });
+  let model: LanguageModel | undefined;
   try {
-    const model = await loadLanguageModel(source, { signal });
+    model = await loadLanguageModel(source, { signal, threads: options.threads });
     const prompt = model.encode(options.prompt);
     const completion: number[] = [];
     const start = performance.now();
@@ -54,6 +57,7 @@ async function run(path: string, options: RunOptions, signal: AbortSignal): Prom
     if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else process.stdout.write(`${result.text.slice(shown.length)}\n`);
   } finally {
+    model?.close();
     await source.close();
   }
 }
