@@ -19,5 +19,11 @@ export type { Matrix } from './matrix.js';
 export type { MatrixPlace, MatrixProduct, ProductOperand } from './matrix-product.js';
 export { MemoryLimitError } from './memory-limit-error.js';
 export { NotPositiveDefiniteError } from './not-positive-definite-error.js';
-export { addToDiagonal, diagonalOf, mirrorUpper, permuteSymmetric, scaleSymmetric } from './symmetric-matrix.js';
+export {
+  addToDiagonal,
+  diagonalOf,
+  mirrorUpper,
+  permuteSymmetric,
+  scaleSymmetric,
+} from './symmetric-matrix.js';
 export { ThreadError } from './thread-error.js';

@@ -1,31 +1,27 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { createCuttingKernels } from './fixtures/cutting-kernels.js';
 import { createRandom, randomActivations } from './fixtures/random-matrix.js';
 import {
-  createKernels,
   type Kernels,
   type LinearAlgebra,
   type MatrixProduct,
   mirrorUpper,
   type ProductOperand,
 } from './index.js';
-import { LinearAlgebra as LinearAlgebraOf } from './linear-algebra.js';
-import { instantiateLinearAlgebra } from './linear-algebra-exports.js';
-import { ProductRunner, type RowRange } from './product-runner.js';
+import type { Range } from './thread-pool.js';
 
 let kernels: Kernels;
 let algebra: LinearAlgebra;
 /** Cuts every product into ranges of 1 to 9 rows, in another order. */
 let cutAlgebra: LinearAlgebra;
 beforeAll(async () => {
-  kernels = await createKernels();
+  ({ kernels, cutAlgebra } = await createCuttingKernels(smallRanges));
   algebra = kernels.linearAlgebra;
-  const wasm = await instantiateLinearAlgebra(kernels.memory);
-  cutAlgebra = new LinearAlgebraOf(new ProductRunner(kernels, wasm, smallRanges));
 });
 
-function smallRanges(rows: number): RowRange[] {
-  const ranges: RowRange[] = [];
+function smallRanges(rows: number): Range[] {
+  const ranges: Range[] = [];
   for (let first = 0, length = 1; first < rows; first += length, length = 1 + (length % 9)) {
     ranges.push([first, Math.min(first + length, rows)]);
   }

@@ -3,8 +3,8 @@ import { type MatrixProduct, productHeader } from './matrix-product.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { WasmExports } from './wasm-exports.js';
 
-/** Rows of a tile of the product: ranges are multiples of it. */
-const tileRows = 4;
+/** Rows that the product packs at a time: ranges are multiples of it. */
+const tileRows = 20;
 
 /** Columns of a matrix that are worth a product of their own, where a triangle makes their products of different depth. */
 const columnBlock = 128;

@@ -1,5 +1,12 @@
 import type { NumberFormat } from '@lbs/format';
-import { addToDiagonal, diagonalOf, type ErrorFeedback, type Kernels, permuteSymmetric, type Pointer } from '@lbs/kernels';
+import {
+  addToDiagonal,
+  diagonalOf,
+  type ErrorFeedback,
+  type Kernels,
+  type Pointer,
+  permuteSymmetric,
+} from '@lbs/kernels';
 import { descendingOrder } from './rounding-order.js';
 
 /** Inputs that were never active count this share of the mean, so that their weights are still rounded to the nearest level. */

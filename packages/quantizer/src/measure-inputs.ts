@@ -24,7 +24,10 @@ export function measureInputs(
   for (const [i, { input }] of sequences.entries()) {
     const tokenWeights = weightsOf[i]!;
     const inputs = kernels.mark();
-    const weights = copy(kernels, tokenWeights.map((weight) => weight / total));
+    const weights = copy(
+      kernels,
+      tokenWeights.map((weight) => weight / total),
+    );
     kernels.linearAlgebra.accumulateGram({
       input: copy(kernels, input),
       tokens: tokenWeights.length,

@@ -1,4 +1,16 @@
-import { createRegistry, int3, int4, int8, lbs3, lbs4, type NumberFormat, nf4 } from '@lbs/format';
+import {
+  createRegistry,
+  fineZeroPointFormat,
+  int3,
+  int4,
+  int8,
+  lbs2,
+  lbs3,
+  lbs4,
+  lbs5,
+  type NumberFormat,
+  nf4,
+} from '@lbs/format';
 import { leftoverError } from '@lbs/topk-saliency';
 import { gptq } from './gptq.js';
 import { hqq } from './hqq.js';
