@@ -1,4 +1,4 @@
-// Trained by packages/quantizer/scripts/train-level-tables.mjs on the weights of datasets/reference-lm.
+// Trained by benchmarks/scripts/train-level-tables.mjs on the weights of datasets/reference-lm.
 // `level - centre` fits a signed byte, which kernels look up.
 
 import type { LevelTable } from './level-table.js';

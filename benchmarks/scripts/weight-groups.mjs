@@ -1,4 +1,4 @@
-import { openModel } from '../../model-loaders/dist/node/index.js';
+import { openModel } from '@lbs/model-loaders/node';
 import { groupSize } from './level-training.mjs';
 
 const decoderMatrix = /^model\.layers\.(\d+)\..*_proj\.weight$/;

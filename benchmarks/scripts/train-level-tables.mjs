@@ -2,7 +2,7 @@
 // that each variant reaches on layers that it was not trained on.
 //
 //   pnpm build
-//   node packages/quantizer/scripts/train-level-tables.mjs [model ...]
+//   node benchmarks/scripts/train-level-tables.mjs [model ...]
 //
 // Models are what `openModel` takes; without any, datasets/reference-lm, on which the tables of the package were trained. A model
 // that was quantized before, such as a GGUF of 4 bits, is no good for training: the levels of a table of 64 settle on its grid.
