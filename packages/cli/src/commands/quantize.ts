@@ -17,7 +17,7 @@ interface QuantizeOptions {
   readonly preset: string;
   readonly output: string;
   readonly calibration?: string;
-  readonly threads: number;
+  readonly threads?: number;
   readonly maxShardSize: number;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -33,7 +33,11 @@ export function quantizeCommand(): Command {
       '--calibration <file>',
       'text for presets that measure activations; by default one that comes with lbs',
     )
-    .option('--threads <count>', 'threads to use', positiveInteger, availableParallelism())
+    .option(
+      '--threads <count>',
+      'threads to use; by default as many as the machine has cores',
+      positiveInteger,
+    )
     .option('--max-shard-size <size>', 'largest weight file, such as 500MB', byteSize, 5e9)
     .option('--force', 'replace the output directory')
     .option('--json', 'print one JSON object')
@@ -52,7 +56,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
   }
   const recipe = presets.get(options.preset);
   const source = await openModel(path, { signal });
-  const kernels = await createKernels({ threads: options.threads });
+  const kernels = await createKernels({ threads: options.threads ?? availableParallelism() });
   try {
     const calibrated = needsCalibration(recipe)
       ? await openCalibration(source, kernels, options.calibration, signal)
