@@ -1,4 +1,10 @@
-import { dequantize, NonFiniteWeightError, type QuantizedMatrix, TensorMismatchError } from '@lbs/format';
+import {
+  dequantize,
+  InvalidArgumentError,
+  NonFiniteWeightError,
+  type QuantizedMatrix,
+  TensorMismatchError,
+} from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
 import type { InputStatistics } from './input-statistics.js';
@@ -27,11 +33,22 @@ export interface MatrixResult {
 /** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
 export function quantizeMatrix(
   tensor: WeightTensor,
-  { format, solver, salient }: ResolvedRule,
+  rule: ResolvedRule,
   { kernels, statistics }: { readonly kernels: Kernels; readonly statistics?: InputStatistics | undefined },
 ): MatrixResult {
+  const { format, solver, salient } = rule;
   const { values: weights } = tensor;
   const { rows, columns } = checkMatrix(tensor);
+  if (rule.needsStatistics && !statistics) {
+    throw new InvalidArgumentError(
+      'the recipe measures the inputs of a layer that is not one of a decoder block',
+      {
+        file: tensor.file,
+        tensor: tensor.name,
+        mend: 'Give it a rule of its own with the solver "rtn" and a score without statistics, or put it on the ignore list.',
+      },
+    );
+  }
   const input = { weights, rows, columns, format, kernels, statistics };
   const count = salient ? Math.round(salient.fraction * weights.length) : 0;
   const matrix = solver.solve(count > 0 ? { ...input, salient: selectSalient(count) } : input);

@@ -223,6 +223,14 @@ describe('calibration', () => {
     );
   });
 
+  test('cannot measure what is not in a block, and says which tensor', async () => {
+    const recipe = { name: 'x', rules: [{ targets: ['re:.*'], format: lbs4.name, solver: 'gptq' }] };
+    const calibration = { model: calibrationModel(model()), sequences: [[1, 2]] };
+    await expect(quantizeModel(model(), recipe, { calibration })).rejects.toThrow(
+      /model.embed_tokens.weight.*not one of a decoder block/,
+    );
+  });
+
   test('names the layer whose inputs are not finite', async () => {
     const { loadBlock } = calibrationModel(model());
     const broken = { blocks: 1, embed: () => new Float32Array(64).fill(Number.NaN), loadBlock };
