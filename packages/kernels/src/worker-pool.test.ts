@@ -143,6 +143,14 @@ describe('WorkerPool', () => {
     expect(() => pool.run('add', [outside, outside, outside])).toThrow('memory access out of bounds');
   });
 
+  it('reports many failures once', async () => {
+    const { arena, pool } = await startPool();
+    expect(() => pool.run('add', Array(200).fill(outside))).toThrow(ThreadError);
+    const { calls, results } = additions(arena, 2);
+    pool.run('add', calls);
+    expect(results()).toEqual([3, 4]);
+  });
+
   it('cannot be used once it is closed, except for a single call', async () => {
     const { arena, pool } = await startPool();
     const { calls } = additions(arena, 2);

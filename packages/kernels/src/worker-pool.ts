@@ -129,9 +129,11 @@ export class WorkerPool implements ThreadPool {
     if (Atomics.load(this.#words, words.sleepers) > 0) {
       Atomics.notify(this.#words, words.published, calls.length - 1);
     }
-    const failure = this.#takeCalls(index, calls, first);
+    const failureHere = this.#takeCalls(index, calls, first);
     this.#waitFor(end);
-    const problem = failure ?? this.#takeFailure();
+    // Taken in any case: left behind, the next run would report it.
+    const failureElsewhere = this.#takeFailure();
+    const problem = failureHere ?? failureElsewhere;
     if (problem !== undefined) throw new ThreadError(`a call of the kernels failed: ${problem}`);
   }
 
