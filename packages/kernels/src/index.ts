@@ -7,6 +7,7 @@ export type {
   GroupParameters,
   SalientSearch,
 } from './code-search.js';
+export type { InverseProduct } from './inverse-product.js';
 export {
   type AttentionShape,
   type CodeRows,
@@ -14,7 +15,7 @@ export {
   type Kernels,
   type KernelsOptions,
 } from './kernels.js';
-export type { GramUpdate, InverseProduct, LinearAlgebra } from './linear-algebra.js';
+export type { GramUpdate, LinearAlgebra } from './linear-algebra.js';
 export type { Matrix } from './matrix.js';
 export type { MatrixPlace, MatrixProduct, ProductOperand } from './matrix-product.js';
 export { MemoryLimitError } from './memory-limit-error.js';

@@ -1,5 +1,5 @@
 import type { Pointer } from './arena.js';
-import type { MatrixPlace, ProductOperand } from './matrix-product.js';
+import { type MatrixPlace, placeIn, transposed } from './matrix-product.js';
 import { NotPositiveDefiniteError } from './not-positive-definite-error.js';
 import { columnBlocks, type ProductRunner } from './product-runner.js';
 
@@ -15,10 +15,8 @@ const blockSize = 64;
 export function inverseCholesky(runner: ProductRunner, matrix: Pointer, size: number): void {
   const starts = Array.from({ length: Math.ceil(size / blockSize) }, (_, i) => i * blockSize);
   clearBelowBlocks(runner, matrix, size);
-  runner.withScratch(() => {
-    for (const start of starts.toReversed()) factorColumns(runner, matrix, size, start);
-    for (const start of starts.toReversed()) invertRows(runner, matrix, size, start);
-  });
+  for (const start of starts.toReversed()) factorColumns(runner, matrix, size, start);
+  for (const start of starts.toReversed()) invertRows(runner, matrix, size, start);
 }
 
 /**
@@ -71,50 +69,6 @@ function invertRows(runner: ProductRunner, matrix: Pointer, size: number, start:
       })),
     );
   });
-}
-
-/** output [rows, size] = input [rows, size] U^T U. */
-export function multiplyByGram(
-  runner: ProductRunner,
-  factor: Pointer,
-  size: number,
-  input: MatrixPlace,
-  output: MatrixPlace,
-  rows: number,
-): void {
-  const at = placeIn(factor, size);
-  runner.withScratch(() => {
-    const between = placeIn(runner.arena.allocate(4 * rows * size), size);
-    runner.run(
-      columnBlocks(0, size, (first, end) => ({
-        ...{ rows, columns: end - first, depth: size - first },
-        left: part(input, first),
-        right: transposed(at(first, first)),
-        output: between(0, first),
-      })),
-    );
-    runner.run(
-      columnBlocks(0, size, (first, end) => ({
-        ...{ rows, columns: end - first, depth: end },
-        left: between(0, 0),
-        right: at(0, first),
-        output: part(output, first),
-      })),
-    );
-  });
-}
-
-/** Where the part of a matrix [.., stride] that begins at (row, column) is. */
-function placeIn(pointer: Pointer, stride: number): (row: number, column: number) => MatrixPlace {
-  return (row, column) => ({ pointer: pointer + 4 * (row * stride + column), stride });
-}
-
-function part({ pointer, stride }: MatrixPlace, column: number): MatrixPlace {
-  return { pointer: pointer + 4 * column, stride };
-}
-
-function transposed(place: MatrixPlace): ProductOperand {
-  return { ...place, transposed: true };
 }
 
 /** U is zero there, and the products over whole blocks count on it. */

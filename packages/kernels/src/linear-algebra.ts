@@ -1,6 +1,7 @@
 import type { Pointer } from './arena.js';
-import { inverseCholesky, multiplyByGram } from './inverse-cholesky.js';
-import type { MatrixPlace, MatrixProduct } from './matrix-product.js';
+import { inverseCholesky } from './inverse-cholesky.js';
+import { type InverseProduct, multiplyByInverse } from './inverse-product.js';
+import type { MatrixProduct } from './matrix-product.js';
 import type { ProductRunner } from './product-runner.js';
 
 /** Tokens to count in a Gram matrix. */
@@ -13,18 +14,6 @@ export interface GramUpdate {
   readonly size: number;
   /** [tokens] float32, how often each token counts. Default once. */
   readonly weights?: Pointer;
-}
-
-/** A product with the inverse of H. */
-export interface InverseProduct {
-  /** [rows, size]. */
-  readonly input: MatrixPlace;
-  /** [rows, size]; may be the input. */
-  readonly output: MatrixPlace;
-  readonly rows: number;
-  /** [size, size], from `inverseCholesky`. */
-  readonly factor: Pointer;
-  readonly size: number;
 }
 
 /**
@@ -85,7 +74,7 @@ export class LinearAlgebra {
   }
 
   /** output [rows, size] = input [rows, size] H^-1, by the factor U of `inverseCholesky`, as (input U^T) U. */
-  multiplyByInverse({ input, output, rows, factor, size }: InverseProduct): void {
-    multiplyByGram(this.#runner, factor, size, input, output, rows);
+  multiplyByInverse(product: InverseProduct): void {
+    multiplyByInverse(this.#runner, product);
   }
 }

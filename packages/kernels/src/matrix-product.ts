@@ -40,3 +40,18 @@ export function productHeader(product: MatrixProduct, isUpperTriangle: boolean):
     ...[columns, depth, weights, updates[update], Number(isUpperTriangle)],
   ];
 }
+
+/** Where the part of a matrix [.., stride] that begins at (row, column) is. */
+export function placeIn(pointer: Pointer, stride: number): (row: number, column: number) => MatrixPlace {
+  return (row, column) => ({ pointer: pointer + 4 * (row * stride + column), stride });
+}
+
+/** The part of a matrix from a column on. */
+export function columnsFrom({ pointer, stride }: MatrixPlace, column: number): MatrixPlace {
+  return { pointer: pointer + 4 * column, stride };
+}
+
+/** The same matrix, to be taken transposed. */
+export function transposed(place: MatrixPlace): ProductOperand {
+  return { ...place, transposed: true };
+}
