@@ -223,6 +223,47 @@ describe('calibration', () => {
     );
   });
 
+  test('measures for a score what the solver does without', async () => {
+    const salient = { score: 'leftover-error', fraction: 0.05 };
+    const recipe = {
+      name: 'x',
+      rules: [{ targets: ['re:.*_proj'], format: lbs4.name, solver: 'rtn', salient }],
+    };
+    const calibration = { model: calibrationModel(model()), sequences: [[1, 2, 3]] };
+    const { tensors } = await quantizeModel(model(), recipe, { calibration });
+    expect(tensors.filter(({ name }) => name.endsWith('salient.weight_scale'))).toHaveLength(2);
+    await expect(quantizeModel(model(), recipe)).rejects.toThrow(/measures activations/);
+  });
+
+  test('leaves rules alone that need no statistics', async () => {
+    const [first, second] = names.slice(1).map((name) => name.slice(0, -'.weight'.length)) as [
+      string,
+      string,
+    ];
+    const recipe = {
+      name: 'x',
+      rules: [
+        { targets: [first], format: int4.name, solver: 'rtn' },
+        { targets: [second], format: int4.name, solver: 'gptq' },
+      ],
+    };
+    const calibration = { model: calibrationModel(model()), sequences: [[1, 2, 3]] };
+    const packed = ({ tensors }: { tensors: readonly { name: string; bytes: Uint8Array }[] }) =>
+      tensors.find(({ name }) => name === `${first}.weight_packed`)!.bytes;
+    const calibrated = packed(await quantizeModel(model(), recipe, { calibration }));
+    expect(calibrated).toEqual(packed(await quantizeModel(model(), presets.get('int4-g64'))));
+  });
+
+  test('releases the block when a layer fails', async () => {
+    const seen: string[] = [];
+    const damaged = model((name, weights) => {
+      if (name === names[1]) weights[0] = Number.NaN;
+    });
+    const calibration = { model: calibrationModel(model(), seen), sequences: [[1]] };
+    await expect(quantizeModel(damaged, presets.get('lbs-4'), { calibration })).rejects.toThrow(/is NaN/);
+    expect(seen).toEqual(['release']);
+  });
+
   test('cannot measure what is not in a block, and says which tensor', async () => {
     const recipe = { name: 'x', rules: [{ targets: ['re:.*'], format: lbs4.name, solver: 'gptq' }] };
     const calibration = { model: calibrationModel(model()), sequences: [[1, 2]] };

@@ -7,14 +7,14 @@ import {
   TensorMismatchError,
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
-import type { CalibrationModel, CalibrationSequence } from './calibration-model.js';
+import type { CalibrationBlock, CalibrationModel, CalibrationSequence } from './calibration-model.js';
 import { copyTensor, type TensorReader } from './copy-tensor.js';
 import type { InputStatistics } from './input-statistics.js';
 import { measureInputs } from './measure-inputs.js';
 import { quantizeMatrix } from './quantize-matrix.js';
 import type { Recipe } from './recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from './resolved-rule.js';
-import { firstPositionWeighting } from './token-weighting.js';
+import { firstPositionWeighting, type TokenWeighting } from './token-weighting.js';
 
 /** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
 export interface ModelWeights extends TensorReader {
@@ -135,7 +135,6 @@ class QuantizationJob {
 
   /** Quantizes the linear layers of the decoder blocks, on the activations that the quantized layers before them give. */
   async quantizeBlocks({ model, sequences }: Calibration, signal?: AbortSignal): Promise<void> {
-    const { kernels } = this.options;
     const weighting = firstPositionWeighting(this.recipe.firstPositionWeight ?? 16);
     const states = sequences.map(
       (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
@@ -143,20 +142,40 @@ class QuantizationJob {
     for (let index = 0; index < model.blocks; index++) {
       signal?.throwIfAborted();
       const block = await model.loadBlock(index, { signal });
-      for (const state of states) block.begin(state);
-      for (const [i, stage] of block.stages.entries()) {
-        const targets = stage.modules.filter((module) => this.targets.has(`${module}.weight`));
-        if (targets.length > 0) {
-          const mark = kernels.mark();
-          const statistics = measureInputs(kernels, stage, states, weighting);
-          for (const module of targets) {
-            block.replaceWeights(module, await this.quantize(`${module}.weight`, statistics));
-          }
-          kernels.release(mark);
-        }
-        for (const state of states) block.advance(i, state);
+      try {
+        await this.quantizeBlock(block, states, weighting);
+      } finally {
+        block.release();
       }
-      block.release();
+    }
+  }
+
+  private ruleOf(module: string): ResolvedRule | undefined {
+    return this.targets.get(`${module}.weight`);
+  }
+
+  private async quantizeBlock(
+    block: CalibrationBlock,
+    states: readonly CalibrationSequence[],
+    weighting: TokenWeighting,
+  ): Promise<void> {
+    const { kernels } = this.options;
+    for (const state of states) block.begin(state);
+    for (const [i, stage] of block.stages.entries()) {
+      const mark = kernels.mark();
+      try {
+        const measures = stage.modules.some((module) => this.ruleOf(module)?.needsStatistics);
+        const statistics = measures ? measureInputs(kernels, stage, states, weighting) : undefined;
+        for (const module of stage.modules) {
+          const rule = this.ruleOf(module);
+          if (!rule) continue;
+          const measured = rule.needsStatistics ? statistics : undefined;
+          block.replaceWeights(module, await this.quantize(`${module}.weight`, measured));
+        }
+      } finally {
+        kernels.release(mark);
+      }
+      for (const state of states) block.advance(i, state);
     }
   }
 

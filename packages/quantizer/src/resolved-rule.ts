@@ -5,7 +5,7 @@ import {
   type NumberFormat,
   type Registry,
 } from '@lbs/format';
-import { type SaliencyScore, saliencyScores } from '@lbs/topk-saliency';
+import { type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
 import { gptq } from './gptq.js';
 import { hqq } from './hqq.js';
 import type { RecipeRule } from './recipe.js';
@@ -25,6 +25,9 @@ export const standardParts: QuantizerParts = {
   solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
 };
+
+/** What scores need that is measured on the inputs of a layer. */
+const ofInputs: readonly StatisticName[] = ['inputSquares', 'inverseHessianDiagonal'];
 
 /** A rule of a recipe with the parts that it names. */
 export class ResolvedRule {
@@ -49,8 +52,7 @@ export class ResolvedRule {
   /** Whether the inputs of its layers have to be measured. */
   get needsStatistics(): boolean {
     const { calibrate = false } = this.rule;
-    return (
-      calibrate || this.solver.needsStatistics || this.salient?.score.needs.includes('inputSquares') === true
-    );
+    const scoreNeeds = this.salient?.score.needs ?? [];
+    return calibrate || this.solver.needsStatistics || scoreNeeds.some((need) => ofInputs.includes(need));
   }
 }

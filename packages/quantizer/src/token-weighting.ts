@@ -5,12 +5,6 @@ export interface TokenWeighting {
   weights(tokens: number): Float32Array;
 }
 
-/** All tokens count alike. */
-export const uniformWeighting: TokenWeighting = {
-  name: 'uniform',
-  weights: (tokens) => new Float32Array(tokens).fill(1),
-};
-
 /**
  * The first position counts `times` as much as another: it is the attention sink, which every later token reads (arXiv 2309.17453), and
  * its massive activations steer the model.
