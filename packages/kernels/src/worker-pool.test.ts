@@ -143,12 +143,26 @@ describe('WorkerPool', () => {
     expect(() => pool.run('add', [outside, outside, outside])).toThrow('memory access out of bounds');
   });
 
-  it('reports many failures once', async () => {
-    const { arena, pool } = await startPool();
-    expect(() => pool.run('add', Array(200).fill(outside))).toThrow(ThreadError);
-    const { calls, results } = additions(arena, 2);
+  it('reports failures on both sides once', async () => {
+    const parts = await sharedParts();
+    let control: Int32Array | undefined;
+    const start: StartWorker = (message, onEnd) => {
+      control = new Int32Array(message.control);
+      return startWorker(message, onEnd);
+    };
+    let fails = true;
+    // The caller leaves all calls but its first to the worker, and fails after it.
+    const add = (...values: KernelCall<'add'>) => {
+      if (!fails) return parts.wasm.add(...values);
+      while (Atomics.load(control!, words.finished) !== 2);
+      throw new Error('on the thread of the caller');
+    };
+    const { pool } = await startPool({ ...parts, wasm: { ...parts.wasm, add }, threads: 2, start });
+    expect(() => pool.run('add', [outside, outside, outside])).toThrow('on the thread of the caller');
+    fails = false;
+    const { calls, results } = additions(parts.arena, 4);
     pool.run('add', calls);
-    expect(results()).toEqual([3, 4]);
+    expect(results()).toEqual([3, 4, 5, 6]);
   });
 
   it('cannot be used once it is closed, except for a single call', async () => {
