@@ -62,21 +62,17 @@ function editConfig(directory: string, change: Record<string, unknown>): void {
   writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }));
 }
 
+/** The tiny model by preset lbs-4, calibrated on a short text. */
+function quantizeTiny(...more: readonly string[]) {
+  return json('quantize', tiny, '--preset', 'lbs-4', '--calibration', at('text.txt'), ...more);
+}
+
 describe('a model on its way', async () => {
   writeFileSync(at('text.txt'), readFileSync(datasets('texts/held-out.txt'), 'utf8').slice(0, 4000));
   const quantized = at('tiny-lbs-4');
 
   test('quantize writes a model directory and reports what it holds', async () => {
-    const result = await json(
-      'quantize',
-      tiny,
-      '--preset',
-      'lbs-4',
-      '--calibration',
-      at('text.txt'),
-      '-o',
-      quantized,
-    );
+    const result = await quantizeTiny('-o', quantized);
     expect(result).toMatchObject({ tensors: 14, bytes: statSync(join(quantized, 'model.safetensors')).size });
     expect(result['bitsPerWeight']).toBeGreaterThan(4.2);
     // Rows of 96 weights are padded to 128, and a row's base weighs more than in a real model.
@@ -111,7 +107,7 @@ describe('a model on its way', async () => {
   });
 
   test('the same model and preset give the same bytes', async () => {
-    await json('quantize', tiny, '--preset', 'lbs-4', '--calibration', at('text.txt'), '-o', at('again'));
+    await quantizeTiny('-o', at('again'));
     expect(
       readFileSync(join(at('again'), 'model.safetensors')).equals(
         readFileSync(join(quantized, 'model.safetensors')),
@@ -129,16 +125,7 @@ describe('a model on its way', async () => {
       expect.objectContaining({ name: 'model.layers.0.mlp.up_proj.weight_packed', dtype: 'U8' }),
     );
     expect(directory['tensors']).toHaveLength(tensors.length);
-    const { bitsPerWeight } = await json(
-      'quantize',
-      tiny,
-      '--preset',
-      'lbs-4',
-      '--calibration',
-      at('text.txt'),
-      '-o',
-      at('for-inspection'),
-    );
+    const { bitsPerWeight } = await quantizeTiny('-o', at('for-inspection'));
     expect(directory['quantized']).toMatchObject({ matrices: 14, bitsPerWeight });
   });
 
@@ -168,18 +155,7 @@ describe('a model on its way', async () => {
 
   test('a model in shards is the same model', async () => {
     const sharded = at('sharded');
-    const { bytes } = await json(
-      'quantize',
-      tiny,
-      '--preset',
-      'lbs-4',
-      '--calibration',
-      at('text.txt'),
-      '--max-shard-size',
-      '60kB',
-      '-o',
-      sharded,
-    );
+    const { bytes } = await quantizeTiny('--max-shard-size', '60kB', '-o', sharded);
     const shards = readdirSync(sharded).filter((name) => name.endsWith('.safetensors'));
     expect(shards.length).toBeGreaterThan(2);
     expect(shards.reduce((sum, name) => sum + statSync(join(sharded, name)).size, 0)).toBe(bytes);
