@@ -13,8 +13,8 @@ import {
 } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import { describe, expect, test } from 'vitest';
-import { float32Of } from './fixtures/base64.js';
-import { normalWeights } from './fixtures/normal-weights.js';
+import { float32Of } from '../fixtures/base64.js';
+import { normalWeights } from '../fixtures/normal-weights.js';
 import { halfQuadraticZeroPoints, hqq } from './hqq.js';
 
 /** A matrix of fixtures/hqq.json; scripts/make-hqq-vectors.py tells what its fields hold. */
@@ -29,7 +29,7 @@ interface Vector {
 }
 
 const vectors: readonly Vector[] = JSON.parse(
-  readFileSync(new URL('./fixtures/hqq.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../fixtures/hqq.json', import.meta.url), 'utf8'),
 );
 const kernels = await createKernels();
 

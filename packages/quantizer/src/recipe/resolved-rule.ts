@@ -6,11 +6,11 @@ import {
   type Registry,
 } from '@lbs/format';
 import { type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
-import { gptq } from './gptq.js';
-import { hqq } from './hqq.js';
+import { gptq } from '../solvers/gptq.js';
+import { hqq } from '../solvers/hqq.js';
+import { roundToNearest } from '../solvers/round-to-nearest.js';
+import type { Solver } from '../solvers/solver.js';
 import type { RecipeRule } from './recipe.js';
-import { roundToNearest } from './round-to-nearest.js';
-import type { Solver } from './solver.js';
 
 /** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
 export interface QuantizerParts {

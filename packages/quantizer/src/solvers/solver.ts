@@ -1,6 +1,6 @@
 import type { NumberFormat, QuantizedMatrix } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
-import type { InputStatistics } from './input-statistics.js';
+import type { InputStatistics } from '../calibration/input-statistics.js';
 
 /** What a solver works on. */
 export interface SolverInput {

@@ -6,10 +6,10 @@ import {
   scaleEncodingOf,
   writeScaleCode,
 } from '@lbs/format';
+import type { MatrixScales } from '../scales/scale-search.js';
+import { chooseScaleBases } from '../scales/storable-scales.js';
 import { encodeMatrix, type ScaledMatrix } from './encode-matrix.js';
-import type { MatrixScales } from './scale-search.js';
 import type { Solver } from './solver.js';
-import { chooseScaleBases } from './storable-scales.js';
 
 /** Defaults of the reference implementation. */
 const mostSteps = 20;

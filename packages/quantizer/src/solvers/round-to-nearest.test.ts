@@ -21,10 +21,10 @@ import { createKernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { normalWeights } from './fixtures/normal-weights.js';
-import { GroupSearch } from './group-search.js';
+import { normalWeights } from '../fixtures/normal-weights.js';
+import { GroupSearch } from '../scales/group-search.js';
+import { createRowEncoder } from '../scales/row-encoder.js';
 import { roundToNearest } from './round-to-nearest.js';
-import { createRowEncoder } from './row-encoder.js';
 
 const kernels = await createKernels();
 const finiteWeight = fc.float({ min: -100, max: 100, noNaN: true });

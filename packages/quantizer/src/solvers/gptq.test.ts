@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createFormatRegistry, type NumberFormat } from '@lbs/format';
 import { createKernels, type ErrorFeedback } from '@lbs/kernels';
 import { describe, expect, test } from 'vitest';
-import { bytesOf, float32Of } from './fixtures/base64.js';
-import { defaultDamping, InputStatistics } from './input-statistics.js';
+import { defaultDamping, InputStatistics } from '../calibration/input-statistics.js';
+import { bytesOf, float32Of } from '../fixtures/base64.js';
 
 /** A layer of fixtures/gptq.json; scripts/make-gptq-vectors.py tells what its fields hold. */
 interface Layer {
@@ -19,7 +19,7 @@ interface Layer {
 }
 
 const layers: readonly Layer[] = JSON.parse(
-  readFileSync(new URL('./fixtures/gptq.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../fixtures/gptq.json', import.meta.url), 'utf8'),
 );
 const formats = createFormatRegistry();
 const kernels = await createKernels();

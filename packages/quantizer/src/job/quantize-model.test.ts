@@ -1,11 +1,11 @@
 import { dequantize, float32FromFloat16, int4, lbs4, loadMatrix } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import { describe, expect, test } from 'vitest';
-import type { CalibrationModel } from './calibration-model.js';
-import { normalWeights } from './fixtures/normal-weights.js';
-import { presets } from './presets.js';
+import type { CalibrationModel } from '../calibration/calibration-model.js';
+import { normalWeights } from '../fixtures/normal-weights.js';
+import { presets } from '../recipe/presets.js';
+import { parseRecipe } from '../recipe/recipe.js';
 import { type ModelWeights, quantizeModel } from './quantize-model.js';
-import { parseRecipe } from './recipe.js';
 
 const names = [
   'model.embed_tokens.weight',

@@ -12,10 +12,10 @@ import {
   nf4,
 } from '@lbs/format';
 import { leftoverError } from '@lbs/topk-saliency';
-import { gptq } from './gptq.js';
-import { hqq } from './hqq.js';
+import { gptq } from '../solvers/gptq.js';
+import { hqq } from '../solvers/hqq.js';
+import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Recipe, RecipeRule } from './recipe.js';
-import { roundToNearest } from './round-to-nearest.js';
 
 /** The weight matrices inside of decoder blocks; embeddings, norms and the output head are copied. */
 export const blockMatrices = 're:.*\\.(q|k|v|o|gate|up|down)_proj';

@@ -8,10 +8,10 @@ import {
   type SalientWeights,
 } from '@lbs/format';
 import type { ChosenCodes, ErrorFeedback } from '@lbs/kernels';
-import { createRowEncoder } from './row-encoder.js';
-import { type MatrixScales, searchScales } from './scale-search.js';
+import { createRowEncoder } from '../scales/row-encoder.js';
+import { type MatrixScales, searchScales } from '../scales/scale-search.js';
+import { searchStorableScales } from '../scales/storable-scales.js';
 import type { SolverInput } from './solver.js';
-import { searchStorableScales } from './storable-scales.js';
 
 /** How far residuals may reach beyond those of rounding without feedback: weights move while errors are fed back. */
 const feedbackHeadroom = 1.15;

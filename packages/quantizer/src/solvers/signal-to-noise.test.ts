@@ -1,7 +1,7 @@
 import { createFormatRegistry, dequantize, numberFormats } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import { expect, test } from 'vitest';
-import { normalWeights } from './fixtures/normal-weights.js';
+import { normalWeights } from '../fixtures/normal-weights.js';
 import { roundToNearest } from './round-to-nearest.js';
 
 /**

@@ -7,14 +7,18 @@ import {
   TensorMismatchError,
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
-import type { CalibrationBlock, CalibrationModel, CalibrationSequence } from './calibration-model.js';
+import type {
+  CalibrationBlock,
+  CalibrationModel,
+  CalibrationSequence,
+} from '../calibration/calibration-model.js';
+import type { InputStatistics } from '../calibration/input-statistics.js';
+import { measureInputs } from '../calibration/measure-inputs.js';
+import { firstPositionWeighting, type TokenWeighting } from '../calibration/token-weighting.js';
+import type { Recipe } from '../recipe/recipe.js';
+import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
 import { copyTensor, type TensorReader } from './copy-tensor.js';
-import type { InputStatistics } from './input-statistics.js';
-import { measureInputs } from './measure-inputs.js';
 import { quantizeMatrix } from './quantize-matrix.js';
-import type { Recipe } from './recipe.js';
-import { type QuantizerParts, ResolvedRule, standardParts } from './resolved-rule.js';
-import { firstPositionWeighting, type TokenWeighting } from './token-weighting.js';
 
 /** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
 export interface ModelWeights extends TensorReader {

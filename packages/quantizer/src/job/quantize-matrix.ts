@@ -7,9 +7,9 @@ import {
 } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
-import type { InputStatistics } from './input-statistics.js';
-import type { ResolvedRule } from './resolved-rule.js';
-import { roundToNearest } from './round-to-nearest.js';
+import type { InputStatistics } from '../calibration/input-statistics.js';
+import type { ResolvedRule } from '../recipe/resolved-rule.js';
+import { roundToNearest } from '../solvers/round-to-nearest.js';
 
 /** A weight tensor as it is read. */
 export interface WeightTensor {
