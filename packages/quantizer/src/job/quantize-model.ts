@@ -7,17 +7,13 @@ import {
   TensorMismatchError,
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
-import type {
-  CalibrationBlock,
-  CalibrationModel,
-  CalibrationSequence,
-} from '../calibration/calibration-model.js';
+import type { CalibrationModel, CalibrationSequence } from '../calibration/calibration-model.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
-import { measureInputs } from '../calibration/measure-inputs.js';
-import { firstPositionWeighting, type TokenWeighting } from '../calibration/token-weighting.js';
+import { firstPositionWeighting } from '../calibration/token-weighting.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
 import { copyTensor, type TensorReader } from './copy-tensor.js';
+import { type BlockTask, quantizeBlock } from './quantize-block.js';
 import { quantizeMatrix } from './quantize-matrix.js';
 
 /** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
@@ -139,7 +135,12 @@ class QuantizationJob {
 
   /** Quantizes the linear layers of the decoder blocks, on the activations that the quantized layers before them give. */
   async quantizeBlocks({ model, sequences }: Calibration, signal?: AbortSignal): Promise<void> {
-    const weighting = firstPositionWeighting(this.recipe.firstPositionWeight ?? 16);
+    const task: BlockTask = {
+      kernels: this.options.kernels,
+      weighting: firstPositionWeighting(this.recipe.firstPositionWeight ?? 16),
+      ruleOf: (module) => this.targets.get(`${module}.weight`),
+      quantize: (module, statistics) => this.quantize(`${module}.weight`, statistics),
+    };
     const states = sequences.map(
       (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
     );
@@ -147,39 +148,10 @@ class QuantizationJob {
       signal?.throwIfAborted();
       const block = await model.loadBlock(index, { signal });
       try {
-        await this.quantizeBlock(block, states, weighting);
+        await quantizeBlock(block, states, task);
       } finally {
         block.release();
       }
-    }
-  }
-
-  private ruleOf(module: string): ResolvedRule | undefined {
-    return this.targets.get(`${module}.weight`);
-  }
-
-  private async quantizeBlock(
-    block: CalibrationBlock,
-    states: readonly CalibrationSequence[],
-    weighting: TokenWeighting,
-  ): Promise<void> {
-    const { kernels } = this.options;
-    for (const state of states) block.begin(state);
-    for (const [i, stage] of block.stages.entries()) {
-      const mark = kernels.mark();
-      try {
-        const measures = stage.modules.some((module) => this.ruleOf(module)?.needsStatistics);
-        const statistics = measures ? measureInputs(kernels, stage, states, weighting) : undefined;
-        for (const module of stage.modules) {
-          const rule = this.ruleOf(module);
-          if (!rule) continue;
-          const measured = rule.needsStatistics ? statistics : undefined;
-          block.replaceWeights(module, await this.quantize(`${module}.weight`, measured));
-        }
-      } finally {
-        kernels.release(mark);
-      }
-      for (const state of states) block.advance(i, state);
     }
   }
 
