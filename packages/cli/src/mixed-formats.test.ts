@@ -34,7 +34,7 @@ const recipe = parseRecipe({
       targets: ['re:.*_proj', 're:model\\.embed_tokens'],
       format: lbs4.name,
       solver: 'rtn',
-      salient: { score: 'magnitude', fraction: 0.01 },
+      salient: { score: 'magnitude', amount: { fraction: 0.01 } },
     },
   ],
   ignore: ['model.layers.0.self_attn.q_proj', 're:.*\\.v_proj'],

@@ -15,6 +15,20 @@ const leastShare = 1e-6;
 /** Share of the mean of the Hessian's diagonal that is added to it, as in GPTQ's reference implementation. */
 export const defaultDamping = 0.01;
 
+/** How much of the error of layers before is made up for. */
+export interface ErrorPropagation {
+  readonly strength: number;
+  readonly damping: number;
+}
+
+/** Weighted means over the calibration tokens, [columns, columns]. */
+export interface InputMoments {
+  /** Of x x^T, symmetric. */
+  readonly hessian: Float32Array;
+  /** Of (y - x) x^T, where y is the input in the unquantized model. */
+  readonly drift?: Float32Array | undefined;
+}
+
 /**
  * Second moments of what the linear layers of a stage read: H = sum of weight * x x^T / sum of weights, over the calibration tokens. Factors are
  * computed once for all layers of the stage; they lie in the kernels' memory on top of what was allocated before.
@@ -28,12 +42,11 @@ export class InputStatistics {
 
   constructor(
     private readonly kernels: Kernels,
-    /** [columns, columns], symmetric. */
-    readonly hessian: Float32Array,
+    private readonly moments: InputMoments,
     readonly columns: number,
     private readonly damping = defaultDamping,
   ) {
-    this.inputSquares = diagonalOf(hessian, columns);
+    this.inputSquares = diagonalOf(moments.hessian, columns);
     const mean = this.#mean();
     const least = mean > 0 ? leastShare * mean : 1;
     this.importance = this.inputSquares.map((square) => Math.max(square, least));
@@ -63,12 +76,49 @@ export class InputStatistics {
     return diagonal;
   }
 
+  /**
+   * [rows, columns] the weights that give, on the inputs at hand, as nearly as possible what the given ones give on the inputs of the unquantized
+   * model: W + strength W D (H + damping)^-1 (arXiv 2504.09629). Damping is a share of the mean of diag(H).
+   */
+  compensate(weights: Float32Array, { strength, damping }: ErrorPropagation): Float32Array {
+    const { columns, kernels } = this;
+    const { drift } = this.moments;
+    if (!drift || strength === 0) return weights;
+    const rows = weights.length / columns;
+    const mark = kernels.mark();
+    const factor = kernels.allocate(drift.byteLength);
+    const matrix = kernels.float32(factor, drift.length);
+    matrix.set(this.moments.hessian);
+    addToDiagonal(matrix, columns, damping * this.#mean() || 1);
+    kernels.linearAlgebra.inverseCholesky(factor, columns);
+    const place = (values: Float32Array) => {
+      const pointer = kernels.allocate(values.byteLength);
+      kernels.float32(pointer, values.length).set(values);
+      return { pointer, stride: columns };
+    };
+    const output = { pointer: kernels.allocate(weights.byteLength), stride: columns };
+    kernels.linearAlgebra.multiply({
+      left: place(weights),
+      right: place(drift),
+      output,
+      rows,
+      columns,
+      depth: columns,
+    });
+    kernels.linearAlgebra.multiplyByInverse({ input: output, output, rows, factor, size: columns });
+    const change = kernels.float32(output.pointer, weights.length);
+    const compensated = weights.map((weight, i) => weight + strength * change[i]!);
+    kernels.release(mark);
+    return compensated;
+  }
+
   #mean(): number {
     return this.inputSquares.reduce((sum, square) => sum + square, 0) / this.columns;
   }
 
   #factorize(order: Uint32Array): Pointer {
-    const { hessian, columns, kernels } = this;
+    const { columns, kernels } = this;
+    const { hessian } = this.moments;
     const pointer = kernels.allocate(hessian.byteLength);
     const matrix = kernels.float32(pointer, hessian.length);
     permuteSymmetric(hessian, matrix, columns, order);

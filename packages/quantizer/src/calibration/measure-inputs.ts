@@ -4,50 +4,67 @@ import type { CalibrationSequence, CalibrationStage } from './calibration-model.
 import { InputStatistics } from './input-statistics.js';
 import type { TokenWeighting } from './token-weighting.js';
 
+/** Sequences on their way through a block. */
+export interface CalibrationStreams {
+  /** On the activations that the quantized layers give. */
+  readonly quantized: readonly CalibrationSequence[];
+  /** The same sequences on the activations of the unquantized model; left out where errors of layers before are not made up for. */
+  readonly original?: readonly CalibrationSequence[] | undefined;
+}
+
 /**
- * The second moments of a stage's inputs over all sequences. Sums are float32 a sequence and float32 in all, of weights that add up to 1, so that
- * they do not overflow where the activations do not.
+ * The second moments of a stage's inputs over all sequences, and how these inputs differ from the unquantized model's. Sums are float32, of weights
+ * that add up to 1, so that they do not overflow where the activations do not.
  */
 export function measureInputs(
   kernels: Kernels,
   stage: CalibrationStage,
-  sequences: readonly CalibrationSequence[],
+  { quantized, original }: CalibrationStreams,
   weighting: TokenWeighting,
 ): InputStatistics {
   const { columns } = stage;
-  const weightsOf = sequences.map(({ input }) => weighting.weights(input.length / columns));
+  const weightsOf = quantized.map(({ input }) => weighting.weights(input.length / columns));
   const total = weightsOf.reduce((sum, weights) => sum + weights.reduce((a, b) => a + b, 0), 0);
-  const hessian = new Float32Array(columns * columns);
   const mark = kernels.mark();
-  const gram = kernels.allocate(hessian.byteLength);
-  kernels.float32(gram, hessian.length).fill(0);
-  for (const [i, { input }] of sequences.entries()) {
-    const tokenWeights = weightsOf[i]!;
+  const [gram, drift] = [zeros(kernels, columns * columns), original && zeros(kernels, columns * columns)];
+  for (const [i, { input }] of quantized.entries()) {
+    const tokens = weightsOf[i]!.length;
     const inputs = kernels.mark();
     const weights = copy(
       kernels,
-      tokenWeights.map((weight) => weight / total),
+      weightsOf[i]!.map((weight) => weight / total),
     );
-    kernels.linearAlgebra.accumulateGram({
-      input: copy(kernels, input),
-      tokens: tokenWeights.length,
-      weights,
-      gram,
-      size: columns,
-    });
+    const read = copy(kernels, input);
+    kernels.linearAlgebra.accumulateGram({ input: read, tokens, weights, gram, size: columns });
+    if (drift !== undefined) {
+      const difference = original![i]!.input.map((value, k) => value - input[k]!);
+      kernels.linearAlgebra.multiply({
+        ...{ rows: columns, columns, depth: tokens, weights, update: 'add' },
+        left: { pointer: copy(kernels, difference), stride: columns, transposed: true },
+        right: { pointer: read, stride: columns },
+        output: { pointer: drift, stride: columns },
+      });
+    }
     kernels.release(inputs);
   }
-  hessian.set(kernels.float32(gram, hessian.length));
+  const read = (pointer: Pointer) => kernels.float32(pointer, columns * columns).slice();
+  const moments = { hessian: read(gram), drift: drift === undefined ? undefined : read(drift) };
   kernels.release(mark);
-  mirrorUpper(hessian, columns);
-  const bad = hessian.findIndex((moment) => !Number.isFinite(moment));
+  mirrorUpper(moments.hessian, columns);
+  const bad = moments.hessian.findIndex((moment) => !Number.isFinite(moment));
   if (bad >= 0) {
     throw new NonFiniteWeightError(`input ${bad % columns} is not finite on the calibration text`, {
       tensor: stage.modules[0],
       mend: 'The model gives NaN or infinite activations: use another checkpoint.',
     });
   }
-  return new InputStatistics(kernels, hessian, columns);
+  return new InputStatistics(kernels, moments, columns);
+}
+
+function zeros(kernels: Kernels, length: number): Pointer {
+  const pointer = kernels.allocate(4 * length);
+  kernels.float32(pointer, length).fill(0);
+  return pointer;
 }
 
 function copy(kernels: Kernels, values: Float32Array): Pointer {

@@ -1,7 +1,7 @@
 import type { Kernels } from '@lbs/kernels';
-import type { CalibrationBlock, CalibrationSequence } from '../calibration/calibration-model.js';
+import type { CalibrationBlock } from '../calibration/calibration-model.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
-import { measureInputs } from '../calibration/measure-inputs.js';
+import { type CalibrationStreams, measureInputs } from '../calibration/measure-inputs.js';
 import type { TokenWeighting } from '../calibration/token-weighting.js';
 import type { ResolvedRule } from '../recipe/resolved-rule.js';
 
@@ -17,19 +17,23 @@ export interface BlockTask {
 
 /**
  * Quantizes the linear layers of a decoder block in the order in which they compute, each on the activations that the quantized layers before it
- * give. The sequences' hidden states are those before the block, and those behind the quantized block afterwards.
+ * give. The sequences' hidden states are those before the block, and those behind it afterwards: behind the quantized block and, in the
+ * stream of the unquantized model, behind the block as it was.
  */
 export async function quantizeBlock(
   block: CalibrationBlock,
-  sequences: readonly CalibrationSequence[],
+  streams: CalibrationStreams,
   { kernels, weighting, ruleOf, quantize }: BlockTask,
 ): Promise<void> {
-  for (const sequence of sequences) block.begin(sequence);
+  const { quantized, original = [] } = streams;
+  for (const sequence of [...quantized, ...original]) block.begin(sequence);
   for (const [i, stage] of block.stages.entries()) {
     const mark = kernels.mark();
     try {
       const measures = stage.modules.some((module) => ruleOf(module)?.needsStatistics);
-      const statistics = measures ? measureInputs(kernels, stage, sequences, weighting) : undefined;
+      const statistics = measures ? measureInputs(kernels, stage, streams, weighting) : undefined;
+      // The unquantized model goes on before the weights are replaced.
+      for (const sequence of original) block.advance(i, sequence);
       for (const module of stage.modules) {
         const rule = ruleOf(module);
         if (!rule) continue;
@@ -38,6 +42,6 @@ export async function quantizeBlock(
     } finally {
       kernels.release(mark);
     }
-    for (const sequence of sequences) block.advance(i, sequence);
+    for (const sequence of quantized) block.advance(i, sequence);
   }
 }

@@ -1,14 +1,15 @@
 import {
   dequantize,
+  expectedSalientBits,
   InvalidArgumentError,
   NonFiniteWeightError,
   type QuantizedMatrix,
   TensorMismatchError,
 } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
-import { selectTopK } from '@lbs/topk-saliency';
-import type { InputStatistics } from '../calibration/input-statistics.js';
-import type { ResolvedRule } from '../recipe/resolved-rule.js';
+import { type SalientAmount, selectSalient } from '@lbs/topk-saliency';
+import type { ErrorPropagation, InputStatistics } from '../calibration/input-statistics.js';
+import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 
 /** A weight tensor as it is read. */
@@ -30,14 +31,20 @@ export interface MatrixResult {
   readonly relativeError: number;
 }
 
+/** What a matrix is quantized with. */
+export interface MatrixContext {
+  readonly kernels: Kernels;
+  readonly statistics?: InputStatistics | undefined;
+  readonly errorPropagation?: ErrorPropagation | undefined;
+}
+
 /** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
 export function quantizeMatrix(
   tensor: WeightTensor,
   rule: ResolvedRule,
-  { kernels, statistics }: { readonly kernels: Kernels; readonly statistics?: InputStatistics | undefined },
+  { kernels, statistics, errorPropagation }: MatrixContext,
 ): MatrixResult {
   const { format, solver, salient } = rule;
-  const { values: weights } = tensor;
   const { rows, columns } = checkMatrix(tensor);
   if (rule.needsStatistics && !statistics) {
     throw new InvalidArgumentError(
@@ -49,14 +56,15 @@ export function quantizeMatrix(
       },
     );
   }
+  const weights =
+    statistics && errorPropagation ? statistics.compensate(tensor.values, errorPropagation) : tensor.values;
   const input = { weights, rows, columns, format, kernels, statistics };
-  const count = salient ? Math.round(salient.fraction * weights.length) : 0;
-  const matrix = solver.solve(count > 0 ? { ...input, salient: selectSalient(count) } : input);
+  const indices = salient && selectBy(salient);
+  const matrix = solver.solve(indices?.length ? { ...input, salient: indices } : input);
   const dequantized = dequantize(matrix);
-  return { matrix, dequantized, relativeError: relativeSquaredError(weights, dequantized) };
+  return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 
-  function selectSalient(k: number): Uint32Array {
-    const { score } = salient!;
+  function selectBy({ score, amount, per }: SalientRule): Uint32Array {
     const needs = new Set(score.needs);
     const scores = score.score(weights, {
       rows,
@@ -67,8 +75,18 @@ export function quantizeMatrix(
         statistics && { inverseHessianDiagonal: statistics.inverseDiagonal(format) }),
       ...(needs.has('approximation') && { approximation: dequantize(roundToNearest.solve(input)) }),
     });
-    return selectTopK(scores, k);
+    return selectSalient(scores, { rows, columns, per, amount: amountFor(amount, rows, columns) });
   }
+}
+
+/** What the recipe grants a matrix; bits pay for positions, residuals and the scales of the rows. */
+function amountFor(amount: SalientRule['amount'], rows: number, columns: number): SalientAmount {
+  if (!('bitsPerWeight' in amount)) return amount;
+  const weights = rows * columns;
+  return {
+    bits: amount.bitsPerWeight * weights,
+    cost: (count) => (count > 0 ? 8 * rows + count * expectedSalientBits(count / weights) : 0),
+  };
 }
 
 function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {

@@ -224,7 +224,7 @@ describe('calibration', () => {
   });
 
   test('measures for a score what the solver does without', async () => {
-    const salient = { score: 'leftover-error', fraction: 0.05 };
+    const salient = { score: 'leftover-error', amount: { fraction: 0.05 } };
     const recipe = {
       name: 'x',
       rules: [{ targets: ['re:.*_proj'], format: lbs4.name, solver: 'rtn', salient }],

@@ -141,14 +141,16 @@ class QuantizationJob {
       ruleOf: (module) => this.targets.get(`${module}.weight`),
       quantize: (module, statistics) => this.quantize(`${module}.weight`, statistics),
     };
-    const states = sequences.map(
-      (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
-    );
+    const start = () =>
+      sequences.map(
+        (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
+      );
+    const streams = { quantized: start(), original: this.recipe.errorPropagation && start() };
     for (let index = 0; index < model.blocks; index++) {
       signal?.throwIfAborted();
       const block = await model.loadBlock(index, { signal });
       try {
-        await quantizeBlock(block, states, task);
+        await quantizeBlock(block, streams, task);
       } finally {
         block.release();
       }
@@ -194,6 +196,7 @@ class QuantizationJob {
     const { matrix, dequantized, relativeError } = quantizeMatrix(tensor, this.targets.get(name)!, {
       kernels,
       statistics,
+      errorPropagation: this.recipe.errorPropagation,
     });
     this.finished.set(name, storeMatrix(moduleOf(name)!, matrix));
     this.weightsDone += values.length;

@@ -32,7 +32,7 @@ const calibrated: PresetRule = { solver: gptq.name };
 /** Of the salient weights, the first fifth of a percent does most of the good; up to half a percent pays. */
 const sharing: PresetRule = {
   solver: gptq.name,
-  salient: { score: leftoverError.name, fraction: 0.005 },
+  salient: { score: leftoverError.name, amount: { fraction: 0.005 } },
 };
 
 /** Recipes with a name; `lbs-N` has N private bits. Those of GPTQ and LBS are calibrated. */

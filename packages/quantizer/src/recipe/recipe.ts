@@ -1,11 +1,33 @@
 import { compileModulePattern, InvalidArgumentError } from '@lbs/format';
 import * as v from 'valibot';
 
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const size = v.pipe(v.number(), v.integer(), v.minValue(1));
+
 const salientSchema = v.strictObject({
   /** Name of a saliency score. */
   score: v.string(),
-  /** Share of a tensor's weights that are salient. */
-  fraction: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  /** How many weights: a share of a matrix's, so many of each part, or as many as that many bits for each weight of the matrix pay for. */
+  amount: v.union(
+    [
+      v.strictObject({ fraction: share }),
+      v.strictObject({ count }),
+      v.strictObject({ bitsPerWeight: v.pipe(v.number(), v.minValue(0)) }),
+    ],
+    'Expected one of { fraction }, { count } and { bitsPerWeight }',
+  ),
+  /** What competes for the places; default `tensor`. */
+  per: v.optional(
+    v.union(
+      [
+        v.picklist(['tensor', 'row']),
+        v.strictObject({ groupSize: size }),
+        v.strictObject({ columnBlock: size }),
+      ],
+      'Expected "tensor", "row", { groupSize } or { columnBlock }',
+    ),
+  ),
 });
 
 const ruleSchema = v.strictObject({
@@ -26,6 +48,13 @@ const recipeSchema = v.strictObject({
   rules: v.pipe(v.array(ruleSchema), v.minLength(1)),
   /** Modules, named as targets are, that are copied although a target matches. */
   ignore: v.optional(v.array(v.string())),
+  /** How much of the error of the layers before a layer makes up for (arXiv 2504.09629). */
+  errorPropagation: v.optional(
+    v.strictObject({
+      strength: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+      damping: v.pipe(v.number(), v.minValue(0)),
+    }),
+  ),
   /** How many times the first position of a calibration sequence counts; default 16. */
   firstPositionWeight: v.optional(v.pipe(v.number(), v.minValue(0))),
 });

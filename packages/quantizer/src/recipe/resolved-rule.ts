@@ -5,7 +5,7 @@ import {
   type NumberFormat,
   type Registry,
 } from '@lbs/format';
-import { type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
+import { type Granularity, type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
@@ -29,11 +29,20 @@ export const standardParts: QuantizerParts = {
 /** What scores need that is measured on the inputs of a layer. */
 const ofInputs: readonly StatisticName[] = ['inputSquares', 'inverseHessianDiagonal'];
 
+type RecipeSalient = NonNullable<RecipeRule['salient']>;
+
+/** Which weights of a matrix are salient. */
+export interface SalientRule {
+  readonly score: SaliencyScore;
+  readonly amount: RecipeSalient['amount'];
+  readonly per: Granularity;
+}
+
 /** A rule of a recipe with the parts that it names. */
 export class ResolvedRule {
   readonly format: NumberFormat;
   readonly solver: Solver;
-  readonly salient: { readonly score: SaliencyScore; readonly fraction: number } | undefined;
+  readonly salient: SalientRule | undefined;
   readonly matches: (module: string) => boolean;
 
   constructor(
@@ -44,7 +53,8 @@ export class ResolvedRule {
     this.solver = parts.solvers.get(rule.solver);
     this.salient = rule.salient && {
       score: parts.scores.get(rule.salient.score),
-      fraction: rule.salient.fraction,
+      amount: rule.salient.amount,
+      per: rule.salient.per ?? 'tensor',
     };
     this.matches = matchesAny(rule.targets);
   }

@@ -59,7 +59,7 @@ function compare(
   const mark = kernels.mark();
   const statistics = new InputStatistics(
     kernels,
-    symmetric(float32Of(layer.hessian), columns),
+    { hessian: symmetric(float32Of(layer.hessian), columns) },
     columns,
     damping,
   );
