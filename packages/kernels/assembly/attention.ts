@@ -120,10 +120,25 @@ function mixValues(scores: usize, values: usize, stride: usize, headDim: u32, le
   }
 }
 
+/** received[position] += factor * scores[position]. */
+@inline
+function addReceived(scores: usize, length: u32, factor: f32, received: usize): void {
+  const factors = f32x4.splat(factor);
+  const whole = length & ~3;
+  for (let i: u32 = 0; i < 4 * whole; i += 16) {
+    const share = f32x4.mul(v128.load(scores + i), factors);
+    v128.store(received + i, f32x4.add(v128.load(received + i), share));
+  }
+  for (let i = 4 * whole; i < 4 * length; i += 4) {
+    store<f32>(received + i, load<f32>(received + i) + load<f32>(scores + i) * factor);
+  }
+}
+
 /**
  * Causal attention: queries [tokens, heads, headDim] over keys and values [positions, kvHeads, headDim], token t sees positions 0 to
  * start + t. Head h reads key head h / (heads / kvHeads). headDim is a multiple of 4. Computes the heads from `firstHead` up to
- * `endHead`. `scores` holds start + tokens + 4 floats.
+ * `endHead`. `scores` holds start + tokens + 4 floats. Where `received` [heads, receivedStride] is not 0, the attention that each position gets
+ * from the tokens is added to it.
  */
 export function attend(
   queries: usize,
@@ -138,6 +153,8 @@ export function attend(
   firstHead: u32,
   endHead: u32,
   scores: usize,
+  received: usize,
+  receivedStride: u32,
 ): void {
   const scale: f32 = 1 / sqrt(<f32>headDim);
   const stride = 4 * kvHeads * headDim;
@@ -149,6 +166,7 @@ export function attend(
       const place = 4 * headDim * (token * heads + head);
       const greatest = scoreKeys(queries + place, keys + offset, stride, headDim, length, scale, scores);
       const sum = exponentialsAndSum(scores, length, greatest);
+      if (received) addReceived(scores, length, 1 / sum, received + 4 * head * receivedStride);
       mixValues(scores, values + offset, stride, headDim, length, 1 / sum, output + place);
     }
   }

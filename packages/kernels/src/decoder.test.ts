@@ -126,9 +126,22 @@ interface AttentionCase {
   start: number;
 }
 
-function attendReference(q: Float32Array, k: Float32Array, v: Float32Array, shape: AttentionCase): number[] {
+interface AttentionReference {
+  /** [tokens, heads, headDim] */
+  readonly output: number[];
+  /** [heads, start + tokens] */
+  readonly received: number[];
+}
+
+function attendReference(
+  q: Float32Array,
+  k: Float32Array,
+  v: Float32Array,
+  shape: AttentionCase,
+): AttentionReference {
   const { tokens, heads, kvHeads, headDim, start } = shape;
   const output: number[] = [];
+  const received = new Array<number>(heads * (start + tokens)).fill(0);
   for (let t = 0; t < tokens; t++) {
     for (let h = 0; h < heads; h++) {
       const kvHead = Math.floor(h / (heads / kvHeads));
@@ -141,12 +154,15 @@ function attendReference(q: Float32Array, k: Float32Array, v: Float32Array, shap
       const greatest = Math.max(...scores);
       const weights = scores.map((score) => Math.exp(score - greatest));
       const total = weights.reduce((sum, weight) => sum + weight, 0);
+      weights.forEach((weight, p) => {
+        received[h * (start + tokens) + p]! += weight / total;
+      });
       for (let i = 0; i < headDim; i++) {
         output.push(weights.reduce((sum, weight, p) => sum + (weight / total) * v[at(p, i)]!, 0));
       }
     }
   }
-  return output;
+  return { output, received };
 }
 
 describe('attend', () => {
@@ -167,12 +183,26 @@ describe('attend', () => {
           const v = randomActivations(cacheLength, seed + 2);
           const output = kernels.allocate(4 * q.length);
           kernels.attend(put(q), put(k), put(v), output, shape);
-          expectClose(
-            kernels.float32(output, q.length),
-            attendReference(q, k, v, shape),
-            0,
-            5e-6 * sharpness,
-          );
+          const expected = attendReference(q, k, v, shape);
+          expectClose(kernels.float32(output, q.length), expected.output, 0, 5e-6 * sharpness);
+
+          const positions = start + tokens;
+          const stride = positions + 3;
+          const sums = put(new Float32Array(heads! * stride).fill(1));
+          const received = { pointer: sums, stride };
+          kernels.attend(put(q), put(k), put(v), output, { ...shape, received });
+          expectClose(kernels.float32(output, q.length), expected.output, 0, 5e-6 * sharpness);
+          const added = kernels.float32(sums, heads! * stride);
+          for (let h = 0; h < heads!; h++) {
+            const ofHead = added.subarray(h * stride, h * stride + positions).map((sum) => sum - 1);
+            expectClose(
+              ofHead,
+              expected.received.slice(h * positions, (h + 1) * positions),
+              0,
+              2e-5 * sharpness,
+            );
+            expect([...added.subarray(h * stride + positions, (h + 1) * stride)]).toEqual([1, 1, 1]);
+          }
           kernels.release(mark);
         },
       ),

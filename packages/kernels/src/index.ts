@@ -10,6 +10,7 @@ export type {
 export type { InverseProduct } from './inverse-product.js';
 export {
   type AttentionShape,
+  type AttentionSums,
   type CodeRows,
   createKernels,
   type Kernels,

@@ -23,6 +23,15 @@ export interface AttentionShape {
   readonly headDim: number;
   /** Position of the first new token. */
   readonly start: number;
+  /** Where the attention that each position receives is added up. */
+  readonly received?: AttentionSums | undefined;
+}
+
+/** Sums of attention probabilities over tokens, float32 [heads, stride]: of each head for each position. */
+export interface AttentionSums {
+  readonly pointer: Pointer;
+  /** At least the number of positions. */
+  readonly stride: number;
 }
 
 /** Rows of codes. */
@@ -219,7 +228,7 @@ export class Kernels {
    * [capacity, kvHeads, headDim]. Token t sees the positions 0 to start + t; scores are scaled by 1 / sqrt(headDim).
    */
   attend(queries: Pointer, keys: Pointer, values: Pointer, output: Pointer, shape: AttentionShape): void {
-    const { tokens, heads, kvHeads, headDim, start } = shape;
+    const { tokens, heads, kvHeads, headDim, start, received } = shape;
     if (headDim % 4) throw new InvalidArgumentError(`headDim must be a multiple of 4, not ${headDim}`);
     if (heads % kvHeads)
       throw new InvalidArgumentError(`${heads} heads are not a multiple of ${kvHeads} key heads`);
@@ -228,7 +237,10 @@ export class Kernels {
     this.#arena.withScratch(() => {
       this.#pool.split('attend', { count: heads, step: 1, work }, (first, end) => {
         const scratch = this.#arena.allocate(4 * (start + tokens + 4));
-        return [queries, keys, values, output, tokens, heads, kvHeads, headDim, start, first, end, scratch];
+        return [
+          ...([queries, keys, values, output, tokens, heads, kvHeads, headDim, start, first, end] as const),
+          ...([scratch, received?.pointer ?? 0, received?.stride ?? 0] as const),
+        ];
       });
     });
   }

@@ -17,6 +17,8 @@ export interface WasmExports {
     firstHead: number,
     endHead: number,
     scores: number,
+    received: number,
+    receivedStride: number,
   ): void;
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
   evaluateScales(header: number, strip: number, parameters: number, errors: number): void;

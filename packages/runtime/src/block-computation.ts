@@ -1,4 +1,4 @@
-import type { Kernels, Pointer } from '@lbs/kernels';
+import type { AttentionSums, Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import type { LayerWeights, LinearLayer } from './decoder-weights.js';
 import { createRotaryTables } from './rotary-embedding.js';
@@ -21,6 +21,8 @@ export interface BlockBatch {
   readonly tokens: number;
   /** Position of the first token. */
   readonly position: number;
+  /** Where the attention that each position receives is added up. */
+  readonly received?: AttentionSums | undefined;
 }
 
 /** Linear layers that read the same input, and what follows up to the next such input. */
@@ -66,7 +68,7 @@ export class BlockComputation {
         linears: ['query', 'key', 'value'],
         input: normed,
         columns: hiddenSize,
-        compute({ weights, cache, tokens, position }) {
+        compute({ weights, cache, tokens, position, received }) {
           kernels.multiply(weights.query, normed, queries, tokens);
           kernels.multiply(weights.key, normed, keys, tokens);
           kernels.multiply(weights.value, normed, values, tokens);
@@ -75,7 +77,7 @@ export class BlockComputation {
           kernels.rotate(keys, rotary.cosines, rotary.sines, { ...shape, heads: keyValueHeads });
           kernels.store(keys, cache.keys, position, tokens, keyWidth);
           kernels.store(values, cache.values, position, tokens, keyWidth);
-          kernels.attend(queries, cache.keys, cache.values, attended, shape);
+          kernels.attend(queries, cache.keys, cache.values, attended, { ...shape, received });
         },
       },
       {

@@ -43,6 +43,11 @@ export interface LoadedBlock {
    */
   advance(stage: number, sequence: BlockSequence): void;
   /**
+   * [tokens] how much attention each token of a sequence receives, as probabilities added up over heads and later tokens and itself. The sequence's
+   * hidden states are those before the block; nothing of it changes.
+   */
+  attentionReceived(sequence: BlockSequence): Float32Array;
+  /**
    * Lets a module compute with other weights [rows, columns] from now on. Throws InvalidArgumentError for a module of another
    * block, for another number of weights, and where the model's own are quantized.
    */
@@ -136,6 +141,22 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
         throw new InvalidArgumentError(`a block has the stages 0 to ${stages.length - 1}, not ${number}`);
       }
       compute(sequence, (batch) => stage.compute(batch), stage, stages[number + 1]);
+    },
+    attentionReceived({ hidden }) {
+      assertLoaded();
+      const { heads } = config;
+      const tokens = hidden.length / hiddenSize;
+      const mark = kernels.mark();
+      const sums = { pointer: kernels.allocate(4 * heads * tokens), stride: tokens };
+      const ofHeads = () => kernels.float32(sums.pointer, heads * tokens);
+      ofHeads().fill(0);
+      const copy = { hidden: hidden.slice(), input: new Float32Array() };
+      compute(copy, (batch) => computation.begin(batch), undefined, stages[0]);
+      compute(copy, (batch) => stages[0]!.compute({ ...batch, received: sums }), stages[0], stages[1]);
+      const received = new Float32Array(tokens);
+      for (const [i, share] of ofHeads().entries()) received[i % tokens]! += share;
+      kernels.release(mark);
+      return received;
     },
     replaceWeights(module, replacement) {
       assertLoaded();

@@ -300,3 +300,24 @@ describe('refuses', async () => {
     );
   });
 });
+
+test('tells how much attention each token receives', async () => {
+  const model = await openCalibrationModel(reference, { contextLength: 200 });
+  const { heads } = reference.config;
+  const tokens = tokensOf(150, 37);
+  const sequence = sequenceOf(model, tokens);
+  const block = await model.loadBlock(0);
+  block.begin(sequence);
+  const before = { hidden: sequence.hidden.slice(), input: sequence.input.slice() };
+  const received = block.attentionReceived(sequence);
+  expect(sequence).toEqual(before);
+  expect(received).toHaveLength(tokens.length);
+  // Each token gives attention of 1 in every head, only to itself and those before it.
+  const total = received.reduce((sum, share) => sum + share, 0);
+  expect(total / (heads * tokens.length)).toBeCloseTo(1, 4);
+  expect(received[149]).toBeLessThanOrEqual(heads);
+  const shorter = sequenceOf(model, tokens.slice(0, 149));
+  const without = block.attentionReceived(shorter);
+  for (const [i, share] of without.entries()) expect(received[i]).toBeGreaterThanOrEqual(share - 1e-4);
+  block.release();
+});

@@ -42,6 +42,11 @@ export interface CalibrationBlock {
    * the hidden states are those behind the block.
    */
   advance(stage: number, sequence: CalibrationSequence): void;
+  /**
+   * [tokens] how much attention each token receives, summed over heads and tokens. The sequence's hidden states are those before the
+   * block; nothing of it changes.
+   */
+  attentionReceived(sequence: CalibrationSequence): Float32Array;
   /** Lets a module compute with other weights [rows, columns] from now on: the dequantized ones. */
   replaceWeights(module: string, weights: Float32Array): void;
   /** Gives the memory back; the block is not used again. */

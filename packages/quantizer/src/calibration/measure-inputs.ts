@@ -2,7 +2,6 @@ import { NonFiniteWeightError } from '@lbs/format';
 import { type Kernels, mirrorUpper, type Pointer } from '@lbs/kernels';
 import type { CalibrationSequence, CalibrationStage } from './calibration-model.js';
 import { InputStatistics } from './input-statistics.js';
-import type { TokenWeighting } from './token-weighting.js';
 
 /** Sequences on their way through a block. */
 export interface CalibrationStreams {
@@ -13,17 +12,16 @@ export interface CalibrationStreams {
 }
 
 /**
- * The second moments of a stage's inputs over all sequences, and how these inputs differ from the unquantized model's. Sums are float32, of weights
+ * The second moments of a stage's inputs over all sequences, of which each token counts by its weight [tokens], and how these inputs differ from the unquantized model's. Sums are float32, of weights
  * that add up to 1, so that they do not overflow where the activations do not.
  */
 export function measureInputs(
   kernels: Kernels,
   stage: CalibrationStage,
   { quantized, original }: CalibrationStreams,
-  weighting: TokenWeighting,
+  weightsOf: readonly Float32Array[],
 ): InputStatistics {
   const { columns } = stage;
-  const weightsOf = quantized.map(({ input }) => weighting.weights(input.length / columns));
   const total = weightsOf.reduce((sum, weights) => sum + weights.reduce((a, b) => a + b, 0), 0);
   const mark = kernels.mark();
   const [gram, drift] = [zeros(kernels, columns * columns), original && zeros(kernels, columns * columns)];

@@ -1,14 +1,14 @@
 import type { Kernels } from '@lbs/kernels';
-import type { CalibrationBlock } from '../calibration/calibration-model.js';
+import type { CalibrationBlock, CalibrationSequence } from '../calibration/calibration-model.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import { type CalibrationStreams, measureInputs } from '../calibration/measure-inputs.js';
-import type { TokenWeighting } from '../calibration/token-weighting.js';
 import type { ResolvedRule } from '../recipe/resolved-rule.js';
 
 /** How the linear layers of a block are quantized. */
 export interface BlockTask {
   readonly kernels: Kernels;
-  readonly weighting: TokenWeighting;
+  /** [tokens] how much each token of a sequence counts; called when the block has begun with it. */
+  tokenWeights(sequence: CalibrationSequence, block: CalibrationBlock): Float32Array;
   /** The rule of a module; undefined where it stays as it is. */
   ruleOf(module: string): ResolvedRule | undefined;
   /** Quantizes one module; returns its dequantized weights [rows, columns]. */
@@ -23,15 +23,16 @@ export interface BlockTask {
 export async function quantizeBlock(
   block: CalibrationBlock,
   streams: CalibrationStreams,
-  { kernels, weighting, ruleOf, quantize }: BlockTask,
+  { kernels, tokenWeights, ruleOf, quantize }: BlockTask,
 ): Promise<void> {
   const { quantized, original = [] } = streams;
   for (const sequence of [...quantized, ...original]) block.begin(sequence);
+  const weights = quantized.map((sequence) => tokenWeights(sequence, block));
   for (const [i, stage] of block.stages.entries()) {
     const mark = kernels.mark();
     try {
       const measures = stage.modules.some((module) => ruleOf(module)?.needsStatistics);
-      const statistics = measures ? measureInputs(kernels, stage, streams, weighting) : undefined;
+      const statistics = measures ? measureInputs(kernels, stage, streams, weights) : undefined;
       // The unquantized model goes on before the weights are replaced.
       for (const sequence of original) block.advance(i, sequence);
       for (const module of stage.modules) {

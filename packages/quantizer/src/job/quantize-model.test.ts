@@ -145,6 +145,8 @@ function calibrationModel(source: ModelWeights, seen: string[] = []): Calibratio
             return sum;
           });
         },
+        attentionReceived: ({ hidden }) =>
+          Float32Array.from({ length: hidden.length / 64 }, (_, i) => 1 / (1 + i)),
         replaceWeights(module, replaced) {
           seen.push(`replace ${module}`);
           weights.set(`${module}.weight`, replaced);

@@ -9,8 +9,8 @@ import {
 import { createKernels, type Kernels } from '@lbs/kernels';
 import type { CalibrationModel, CalibrationSequence } from '../calibration/calibration-model.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
-import { firstPositionWeighting } from '../calibration/token-weighting.js';
 import type { Recipe } from '../recipe/recipe.js';
+import { defaultTokenWeighting } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
 import { copyTensor, type TensorReader } from './copy-tensor.js';
 import { type BlockTask, quantizeBlock } from './quantize-block.js';
@@ -135,9 +135,11 @@ class QuantizationJob {
 
   /** Quantizes the linear layers of the decoder blocks, on the activations that the quantized layers before them give. */
   async quantizeBlocks({ model, sequences }: Calibration, signal?: AbortSignal): Promise<void> {
+    const { by, greatest } = this.recipe.tokenWeighting ?? defaultTokenWeighting;
+    const weighting = this.options.parts.weightings.get(by);
     const task: BlockTask = {
       kernels: this.options.kernels,
-      weighting: firstPositionWeighting(this.recipe.firstPositionWeight ?? 16),
+      tokenWeights: (sequence, block) => weighting.weights(sequence, block, greatest),
       ruleOf: (module) => this.targets.get(`${module}.weight`),
       quantize: (module, statistics) => this.quantize(`${module}.weight`, statistics),
     };

@@ -55,8 +55,15 @@ const recipeSchema = v.strictObject({
       damping: v.pipe(v.number(), v.minValue(0)),
     }),
   ),
-  /** How many times the first position of a calibration sequence counts; default 16. */
-  firstPositionWeight: v.optional(v.pipe(v.number(), v.minValue(0))),
+  /** How much tokens of the calibration text count; default: the first position of each sequence 16 times. */
+  tokenWeighting: v.optional(
+    v.strictObject({
+      /** Name of a token weighting. */
+      by: v.string(),
+      /** How much the token that matters most counts against one that matters least. */
+      greatest: v.pipe(v.number(), v.minValue(1)),
+    }),
+  ),
 });
 
 /** How one kind of module is quantized. */
@@ -64,6 +71,12 @@ export type RecipeRule = v.InferOutput<typeof ruleSchema>;
 
 /** A quantization method as data: JSON in, JSON out. */
 export type Recipe = v.InferOutput<typeof recipeSchema>;
+
+/** The token weighting of recipes that name none. */
+export const defaultTokenWeighting: NonNullable<Recipe['tokenWeighting']> = {
+  by: 'first-position',
+  greatest: 16,
+};
 
 /** Checks a recipe that came as JSON. Throws InvalidArgumentError that names the field. */
 export function parseRecipe(value: unknown): Recipe {

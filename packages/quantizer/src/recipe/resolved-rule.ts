@@ -6,6 +6,7 @@ import {
   type Registry,
 } from '@lbs/format';
 import { type Granularity, type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
+import { type TokenWeighting, tokenWeightings } from '../calibration/token-weighting.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
@@ -17,6 +18,7 @@ export interface QuantizerParts {
   readonly formats: Registry<NumberFormat>;
   readonly solvers: Registry<Solver>;
   readonly scores: Registry<SaliencyScore>;
+  readonly weightings: Registry<TokenWeighting>;
 }
 
 /** The parts that come with the toolkit. */
@@ -24,6 +26,7 @@ export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
   solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
+  weightings: createRegistry<TokenWeighting>('token weighting', tokenWeightings),
 };
 
 /** What scores need that is measured on the inputs of a layer. */
