@@ -15,12 +15,6 @@ const leastShare = 1e-6;
 /** Share of the mean of the Hessian's diagonal that is added to it, as in GPTQ's reference implementation. */
 export const defaultDamping = 0.01;
 
-/** How much of the error of layers before is made up for. */
-export interface ErrorPropagation {
-  readonly strength: number;
-  readonly damping: number;
-}
-
 /** Weighted means over the calibration tokens, [columns, columns]. */
 export interface InputMoments {
   /** Of x x^T, symmetric. */
@@ -78,19 +72,16 @@ export class InputStatistics {
 
   /**
    * [rows, columns] the weights that give, on the inputs at hand, as nearly as possible what the given ones give on the inputs of the unquantized
-   * model: W + strength W D (H + damping)^-1 (arXiv 2504.09629). Damping is a share of the mean of diag(H).
+   * model, with part of the way gone: W + strength W D H^-1, with D the drift and H damped (QEP, arXiv 2504.09629). As they were where
+   * the unquantized model's inputs were not measured. The format tells which of the factors is at hand.
    */
-  compensate(weights: Float32Array, { strength, damping }: ErrorPropagation): Float32Array {
+  compensate(weights: Float32Array, format: NumberFormat, strength: number): Float32Array {
     const { columns, kernels } = this;
     const { drift } = this.moments;
     if (!drift || strength === 0) return weights;
     const rows = weights.length / columns;
+    const { order, upper } = this.feedback(format);
     const mark = kernels.mark();
-    const factor = kernels.allocate(drift.byteLength);
-    const matrix = kernels.float32(factor, drift.length);
-    matrix.set(this.moments.hessian);
-    addToDiagonal(matrix, columns, damping * this.#mean() || 1);
-    kernels.linearAlgebra.inverseCholesky(factor, columns);
     const place = (values: Float32Array) => {
       const pointer = kernels.allocate(values.byteLength);
       kernels.float32(pointer, values.length).set(values);
@@ -98,16 +89,16 @@ export class InputStatistics {
     };
     const output = { pointer: kernels.allocate(weights.byteLength), stride: columns };
     kernels.linearAlgebra.multiply({
+      ...{ rows, columns, depth: columns, output },
       left: place(weights),
-      right: place(drift),
-      output,
-      rows,
-      columns,
-      depth: columns,
+      right: place(drift.map((_, i) => drift[i - (i % columns) + order[i % columns]!]!)),
     });
-    kernels.linearAlgebra.multiplyByInverse({ input: output, output, rows, factor, size: columns });
+    kernels.linearAlgebra.multiplyByInverse({ input: output, output, rows, factor: upper, size: columns });
     const change = kernels.float32(output.pointer, weights.length);
-    const compensated = weights.map((weight, i) => weight + strength * change[i]!);
+    const compensated = weights.slice();
+    for (let i = 0; i < change.length; i++) {
+      compensated[i - (i % columns) + order[i % columns]!]! += strength * change[i]!;
+    }
     kernels.release(mark);
     return compensated;
   }

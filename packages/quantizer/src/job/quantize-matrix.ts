@@ -8,7 +8,7 @@ import {
 } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { type SalientAmount, selectSalient } from '@lbs/topk-saliency';
-import type { ErrorPropagation, InputStatistics } from '../calibration/input-statistics.js';
+import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 
@@ -35,7 +35,8 @@ export interface MatrixResult {
 export interface MatrixContext {
   readonly kernels: Kernels;
   readonly statistics?: InputStatistics | undefined;
-  readonly errorPropagation?: ErrorPropagation | undefined;
+  /** Share of the error of layers before that is made up for. */
+  readonly errorPropagation?: number | undefined;
 }
 
 /** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
@@ -57,7 +58,9 @@ export function quantizeMatrix(
     );
   }
   const weights =
-    statistics && errorPropagation ? statistics.compensate(tensor.values, errorPropagation) : tensor.values;
+    statistics && errorPropagation
+      ? statistics.compensate(tensor.values, format, errorPropagation)
+      : tensor.values;
   const input = { weights, rows, columns, format, kernels, statistics };
   const indices = salient && selectBy(salient);
   const matrix = solver.solve(indices?.length ? { ...input, salient: indices } : input);

@@ -147,7 +147,7 @@ class QuantizationJob {
       sequences.map(
         (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
       );
-    const streams = { quantized: start(), original: this.recipe.errorPropagation && start() };
+    const streams = { quantized: start(), original: this.recipe.errorPropagation ? start() : undefined };
     for (let index = 0; index < model.blocks; index++) {
       signal?.throwIfAborted();
       const block = await model.loadBlock(index, { signal });

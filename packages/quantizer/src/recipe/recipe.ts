@@ -48,13 +48,8 @@ const recipeSchema = v.strictObject({
   rules: v.pipe(v.array(ruleSchema), v.minLength(1)),
   /** Modules, named as targets are, that are copied although a target matches. */
   ignore: v.optional(v.array(v.string())),
-  /** How much of the error of the layers before a layer makes up for (arXiv 2504.09629). */
-  errorPropagation: v.optional(
-    v.strictObject({
-      strength: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-      damping: v.pipe(v.number(), v.minValue(0)),
-    }),
-  ),
+  /** Share, 0 to 1, of the error of the quantized layers before it that a layer makes up for (arXiv 2504.09629); default 0. */
+  errorPropagation: v.optional(share),
   /** How much tokens of the calibration text count; default: the first position of each sequence 16 times. */
   tokenWeighting: v.optional(
     v.strictObject({
