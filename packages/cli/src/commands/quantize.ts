@@ -1,16 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { InvalidArgumentError, type Provenance, serializeQuantizationConfig } from '@lbs/format';
+import { InvalidArgumentError, type Provenance } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import type { ModelSource } from '@lbs/model-loaders';
-import { hashSource, openModel, writeModelDirectory } from '@lbs/model-loaders/node';
-import { needsCalibration, presets, quantizeModel } from '@lbs/quantizer';
+import { hasFinishedJob, hashSource, openModel } from '@lbs/model-loaders/node';
+import { describeJob, needsCalibration, presets } from '@lbs/quantizer';
 import { Command, Option } from 'commander';
 import { openCalibration } from '../calibration.js';
 import { byteSize, positiveInteger, withInterrupt } from '../options.js';
 import { formatBytes, printResult } from '../print-result.js';
-import { ProgressLine } from '../progress-line.js';
+import { runQuantizationJob } from '../quantization-job.js';
 import { toolVersion } from '../tool-version.js';
 
 interface QuantizeOptions {
@@ -48,7 +48,7 @@ export function quantizeCommand(): Command {
 
 async function quantize(path: string, options: QuantizeOptions, signal: AbortSignal): Promise<void> {
   const start = performance.now();
-  if (!options.force && (await exists(options.output))) {
+  if (!options.force && (await exists(options.output)) && !(await hasFinishedJob(options.output))) {
     throw new InvalidArgumentError('the output directory exists', {
       file: options.output,
       mend: 'Name another one, or replace it with --force.',
@@ -66,41 +66,38 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
         `lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`,
       );
     }
-    const progress = new ProgressLine('Quantizing');
-    const model = await quantizeModel(source, recipe, {
-      kernels,
-      calibration: calibrated?.calibration,
-      signal,
-      onProgress: ({ tensor, weightsDone, weightsTotal, relativeError }) =>
-        progress.update(
-          weightsDone / weightsTotal,
-          `${tensor}, error ${(10 * Math.log10(relativeError)).toFixed(1)} dB`,
-        ),
+    const sha256 = await hashWeightFiles(source, signal);
+    const identity = describeJob(source, recipe, {
+      sequences: calibrated?.calibration.sequences,
+      modelIdentity: { sha256, config: source.configJson },
+      toolVersion,
     });
-    progress.end();
     const provenance: Provenance = {
       tool: 'lbs',
       tool_version: toolVersion,
       recipe,
       seed: null,
       calibration_sha256: calibrated?.sha256 ?? null,
-      source: { name: source.name, sha256: await hashWeightFiles(source, signal) },
+      source: { name: source.name, sha256 },
     };
-    const config = {
-      ...source.configJson,
-      quantization_config: serializeQuantizationConfig({ ...model.config, provenance }),
-    };
-    const bytes = await writeModelDirectory(
-      options.output,
-      { config, tensors: model.tensors, tokenizerFiles: source.tokenizerFiles },
-      { signal, replace: options.force ?? false, maxShardBytes: options.maxShardSize },
-    );
+    const summary = await runQuantizationJob({
+      source,
+      recipe,
+      kernels,
+      calibration: calibrated?.calibration,
+      identity,
+      provenance,
+      output: options.output,
+      replace: options.force ?? false,
+      maxShardBytes: options.maxShardSize,
+      signal,
+    });
     const result = {
-      bitsPerWeight: model.bitsPerWeight,
-      bytes,
+      bitsPerWeight: summary.bitsPerWeight,
+      bytes: summary.bytes,
       seconds: (performance.now() - start) / 1000,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
-      tensors: model.matrices,
+      tensors: summary.tensors,
     };
     printResult(result, options.json ?? false, [
       ['Output', options.output],
@@ -109,7 +106,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
         'Bits per weight',
         `${result.bitsPerWeight.toFixed(3)} (scales, shared bits and salient weights included)`,
       ],
-      ['Weights on disk', `${formatBytes(bytes)} (was ${formatBytes(source.fileBytes)})`],
+      ['Weights on disk', `${formatBytes(result.bytes)} (was ${formatBytes(source.fileBytes)})`],
       ['Time', `${result.seconds.toFixed(1)} s`],
       ['Peak memory', formatBytes(result.peakRssBytes)],
     ]);
