@@ -35,7 +35,6 @@ export async function runQuantizationJob(job: QuantizationJob): Promise<Quantiza
   const { source, recipe, kernels, calibration, provenance, output, replace, maxShardBytes, signal } = job;
   const directory = await openJobDirectory(output, job.identity, { replace });
   const quantizing = new ProgressLine('Quantizing');
-  const writing = new ProgressLine('Writing');
   if (directory.discarded) {
     quantizing.note(
       `lbs: ${directory.path} held an unfinished job with another ${directory.discarded.join(', ')}: it was deleted, and the job starts anew. To keep both, give each an output of its own.`,
@@ -57,6 +56,7 @@ export async function runQuantizationJob(job: QuantizationJob): Promise<Quantiza
     const { bitsPerWeight, matrices: tensors } = model;
     const quantization = serializeQuantizationConfig({ ...model.config, provenance });
     const config = { ...source.configJson, quantization_config: quantization };
+    const writing = new ProgressLine('Writing');
     const bytes = await directory.finish(
       { config, tensors: model.tensors, tokenizerFiles: source.tokenizerFiles },
       {
@@ -71,7 +71,9 @@ export async function runQuantizationJob(job: QuantizationJob): Promise<Quantiza
     return { bitsPerWeight, tensors, bytes };
   } catch (error) {
     if (await directory.close()) {
-      writing.note(`lbs: what is finished stays in ${directory.path}; the same command goes on from there`);
+      quantizing.note(
+        `lbs: what is finished stays in ${directory.path}; the same command goes on from there`,
+      );
     }
     throw error;
   }

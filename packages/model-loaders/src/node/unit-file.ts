@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { LbsError, type SafetensorsTensorSpec, type StoredTensor } from '@lbs/format';
 import { openSafetensors, type SafetensorsReader } from '../safetensors.js';
 import { verifySafetensors } from '../verify-model.js';
@@ -10,14 +11,17 @@ export interface UnitLabel {
   readonly unit: string;
 }
 
-/** Writes tensors as a safetensors file with checksums, its label and their order; it is on the disk whole or not at all. */
+/** Writes tensors as a safetensors file with checksums, a seal and their order; it is on the disk whole or not at all. */
 export function writeUnitFile(
   path: string,
-  { job, unit }: UnitLabel,
+  label: UnitLabel,
   tensors: readonly StoredTensor[],
 ): Promise<void> {
-  const order = JSON.stringify(tensors.map(({ name }) => name));
-  return writeSafetensors(path, tensors, { job, unit, order }, { checksums: true });
+  const metadata = {
+    order: JSON.stringify(tensors.map(({ name }) => name)),
+    seal: sealOf(label, tensors),
+  };
+  return writeSafetensors(path, tensors, metadata, { checksums: true });
 }
 
 /**
@@ -32,13 +36,16 @@ export async function withUnitFile<Result>(
   const source = await openFileSource(path).catch(ignoreMissing);
   if (!source) return undefined;
   try {
-    const { ok } = await verifySafetensors(source);
-    if (!ok) return undefined;
     const reader = await openSafetensors(source);
-    const { metadata } = reader;
-    if (metadata.get('job') !== label.job || metadata.get('unit') !== label.unit) return undefined;
-    const names: string[] = JSON.parse(metadata.get('order') ?? '[]');
-    const tensors = names.map((name) => ({ name, ...reader.tensors.get(name)! }));
+    const names: unknown = JSON.parse(reader.metadata.get('order') ?? 'null');
+    if (!Array.isArray(names)) return undefined;
+    const tensors = names.flatMap((name) => {
+      const info = reader.tensors.get(name);
+      return info ? [{ name, dtype: info.dtype, shape: info.shape }] : [];
+    });
+    if (reader.metadata.get('seal') !== sealOf(label, tensors)) return undefined;
+    // A file without tensors has no checksums.
+    if (tensors.length > 0 && !(await verifySafetensors(source)).ok) return undefined;
     return await use(reader, tensors);
   } catch (error) {
     if (isDamage(error)) return undefined;
@@ -46,6 +53,14 @@ export async function withUnitFile<Result>(
   } finally {
     await source.close();
   }
+}
+
+/** What the checksums of the tensors leave open: of which job and unit they are, their names, types, shapes and order. */
+function sealOf({ job, unit }: UnitLabel, tensors: readonly SafetensorsTensorSpec[]): string {
+  const specs = tensors.map(({ name, dtype, shape }) => [name, dtype, shape]);
+  return createHash('sha256')
+    .update(JSON.stringify([job, unit, specs]))
+    .digest('hex');
 }
 
 /** The bytes of one tensor in pieces, without another check of the whole file. */

@@ -226,7 +226,7 @@ class QuantizationJob {
       // The states first: a block that is finished has what the next one begins with.
       if (index + 1 < model.blocks) await storage.saveStates(index, places.map(stateOf));
       await this.commit(blockUnit(index), stored);
-      await storage.removeStates(index - 1);
+      if (index > 0) await storage.removeStates(index - 1);
       progress.endBlock();
     }
   }
