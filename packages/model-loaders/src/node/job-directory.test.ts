@@ -270,6 +270,15 @@ describe('the result of a job', () => {
     expect(await readdir(output)).toEqual(['new.txt']);
   });
 
+  it('is made again where somebody deletes it before its job is cleaned up', async () => {
+    await stopAt('in place');
+    await rm(output, { recursive: true });
+    const job = await open();
+    expect(job.completed).toBeUndefined();
+    await job.finish(model);
+    expect(await readdir(parent)).toEqual(['model']);
+  });
+
   it('comes back to its place also for a job of another identity', async () => {
     await stopAt('old aside');
     const other = await openJobDirectory(output, { ...identity, model: 2 }, { replace: true });

@@ -68,10 +68,13 @@ export async function openJobDirectory(
     const summary = await readJson(join(path, summaryFile));
     const differing = before && differences(before, hashes);
     const resumed = differing?.length === 0;
-    const completed = resumed ? summary : undefined;
-    if (!completed && !replace && (await exists(target))) throw outputExists(target);
-    if (resumed) await removePartialFiles(path);
-    else await rm(path, { recursive: true, force: true });
+    const hasOutput = await exists(target);
+    const completed = resumed && hasOutput ? summary : undefined;
+    if (!completed && !replace && hasOutput) throw outputExists(target);
+    if (!resumed) await rm(path, { recursive: true, force: true });
+    else await removePartialFiles(path);
+    // The result was in its place, and somebody has deleted it since.
+    if (!completed) await rm(join(path, summaryFile), { force: true });
     await mkdir(path, { recursive: true });
     if (!resumed) await writeJson(join(path, identityFile), hashes);
     const discarded = resumed || summary ? undefined : differing;
