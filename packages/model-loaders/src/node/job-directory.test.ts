@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { FileAccessError, InvalidArgumentError, type StoredTensor } from '@lbs/format';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hasFinishedJob, type JobDirectory, jobDirectoryOf, openJobDirectory } from './job-directory.js';
+import type { JobDirectory } from './job-directory.js';
+import { jobDirectoryOf } from './job-files.js';
+import { hasFinishedJob, openJobDirectory } from './open-job-directory.js';
 import { writeModelDirectory } from './write-model-directory.js';
 
 let parent: string;
