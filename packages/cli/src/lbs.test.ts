@@ -106,6 +106,23 @@ describe('a model on its way', async () => {
     });
   });
 
+  test('quantize --dry-run tells beforehand what it will give, and writes nothing', async () => {
+    const before = readdirSync(folder);
+    const estimate = await quantizeTiny('--dry-run');
+    expect(readdirSync(folder)).toEqual(before);
+    const result = await quantizeTiny('-o', at('estimated'));
+    expect(estimate).toMatchObject({ dryRun: true, tensors: 14, weights: 141312 });
+    const ratio = (field: string) => (estimate[field] as number) / (result[field] as number);
+    expect(Math.abs(ratio('bitsPerWeight') - 1)).toBeLessThan(0.01);
+    // Headers weigh more in a small model than in a real one.
+    expect(ratio('bytes')).toBeGreaterThan(0.9);
+    expect(ratio('bytes')).toBeLessThan(1);
+    expect(estimate['seconds']).toBeGreaterThan(0);
+    expect(estimate['peakRssBytes']).toBeGreaterThan(1e6);
+    const { code, stderr } = await lbs('quantize', tiny);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/no output directory.*--dry-run/)]);
+  });
+
   test('the same model and preset give the same bytes', async () => {
     await quantizeTiny('-o', at('again'));
     expect(

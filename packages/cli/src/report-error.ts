@@ -10,7 +10,7 @@ export const exitCodes = { badInput: 1, interrupted: 130, bug: 70 } as const;
  */
 export function reportError(error: unknown): number {
   if (error instanceof Error && error.name === 'AbortError') {
-    process.stderr.write('lbs: interrupted; nothing was written\n');
+    process.stderr.write('lbs: interrupted\n');
     return exitCodes.interrupted;
   }
   const isExpected =

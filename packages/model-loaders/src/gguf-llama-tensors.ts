@@ -50,6 +50,11 @@ export function llamaTensorsOfGguf(gguf: GgufReader, config: ModelConfig, file: 
   return {
     tensors,
     readBytes,
+    async *readPieces(name, options) {
+      // Rows of these move over the whole tensor.
+      if (isRotated(name)) yield await readBytes(name, options);
+      else yield* gguf.readPieces(originals.get(name)!, options);
+    },
     async readFloat32(name, options) {
       // Throws for a type that has no dequantizer before anything is read.
       const { dtype } = tensorOf(tensors, name, file);

@@ -4,7 +4,12 @@ import { dequantizerOf } from './gguf-dequantize.js';
 import { type GgufHeader, type GgufTensor, parseGgufHeader } from './gguf-header.js';
 import { MAX_HEADER_BYTES } from './gguf-limits.js';
 import type { GgufValue } from './gguf-metadata.js';
-import { type CancelOptions, type RandomAccessSource, readExactly } from './random-access-source.js';
+import {
+  type CancelOptions,
+  type RandomAccessSource,
+  readExactly,
+  readInPieces,
+} from './random-access-source.js';
 import { type TensorStore, tensorOf } from './tensor-store.js';
 
 /** A GGUF file. Shapes have the slowest dimension first, as everywhere else: a weight is [out, in]. */
@@ -37,6 +42,10 @@ export async function openGguf(
       ]),
     ),
     readBytes: async (name, options) => read(tensorOf(header.tensors, name, source.name), options),
+    readPieces(name, options) {
+      const { begin, byteLength } = tensorOf(header.tensors, name, source.name);
+      return readInPieces(source, begin, begin + byteLength, options);
+    },
     async readFloat32(name, options) {
       const tensor = tensorOf(header.tensors, name, source.name);
       const dequantizer = dequantizerOf(tensor.type, { file: source.name, tensor: name });

@@ -24,6 +24,8 @@ export interface ModelSource {
   tensorInfo(name: string): TensorInfo;
   /** The stored bytes. */
   readBytes(name: string, options?: CancelOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** The stored bytes in order, in pieces that are small where the file's layout allows it. */
+  readPieces(name: string, options?: CancelOptions): AsyncIterable<Uint8Array<ArrayBuffer>>;
   /** The values, row-major. Throws UnsupportedError for the helper tensors of a quantized model. */
   readFloat32(name: string, options?: CancelOptions): Promise<Float32Array<ArrayBuffer>>;
   /** The open weight files, to be hashed; they belong to the model. */

@@ -108,6 +108,9 @@ describe('a crafted GGUF model', () => {
       const row = (from: Uint8Array, i: number) => from.subarray(i * 32, (i + 1) * 32).join();
       const rows = Array.from({ length: before.length / 32 }, (_, i) => row(before, i));
       expect((await model.readFloat32(name)).buffer).toEqual(bytes.buffer);
+      const pieces: number[] = [];
+      for await (const piece of model.readPieces(name)) pieces.push(...piece);
+      expect(pieces).toEqual([...bytes]);
       return rows.map((_, i) => rows.indexOf(row(bytes, i)));
     };
     // 32 bytes a row and a data section that counts up to 255: eight rows differ.

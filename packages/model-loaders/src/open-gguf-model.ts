@@ -54,6 +54,7 @@ async function modelOf(source: RandomAccessSource, options: CancelOptions): Prom
     has: (name) => store.tensors.has(name),
     tensorInfo: (name) => tensorOf(store.tensors, name, file),
     readBytes: store.readBytes,
+    readPieces: store.readPieces,
     readFloat32: store.readFloat32,
     weightFiles: [source],
     fileBytes: source.size,

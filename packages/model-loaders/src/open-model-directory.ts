@@ -77,6 +77,7 @@ async function modelOf(
     has: (name) => store.tensors.has(name),
     tensorInfo: (name) => tensorOf(store.tensors, name, directory.name),
     readBytes: store.readBytes,
+    readPieces: store.readPieces,
     readFloat32: store.readFloat32,
     weightFiles: [...opened],
     fileBytes: opened.reduce((sum, { size }) => sum + size, 0),

@@ -1,6 +1,6 @@
-import { FileAccessError, InvalidArgumentError } from '@lbs/format';
+import { crc32, FileAccessError, InvalidArgumentError } from '@lbs/format';
 import { describe, expect, it } from 'vitest';
-import { blobSource, type RandomAccessSource, readExactly } from './random-access-source.js';
+import { blobSource, type RandomAccessSource, readExactly, readInPieces } from './random-access-source.js';
 
 describe('blobSource', () => {
   const source = blobSource(new Blob([Uint8Array.of(0, 1, 2, 3, 4)]), 'chosen.bin');
@@ -32,6 +32,28 @@ describe('blobSource', () => {
       slice: () => ({ arrayBuffer: () => Promise.reject(new Error('NotReadableError')) }),
     };
     await expect(blobSource(gone as unknown as Blob, 'gone').read(0, 4)).rejects.toThrow(FileAccessError);
+  });
+});
+
+describe('readInPieces', () => {
+  it('gives the bytes of a range in order, none of them twice', async () => {
+    const bytes = Uint8Array.from({ length: 2 ** 23 + 2 ** 22 }, (_, i) => (i * i) >>> 7);
+    const source = blobSource(new Blob([bytes]), 'large');
+    for (const [begin, end] of [
+      [3, bytes.length],
+      [5, 5 + 2 ** 23],
+      [7, 7],
+    ] as const) {
+      const lengths: number[] = [];
+      let at = begin;
+      for await (const piece of readInPieces(source, begin, end)) {
+        lengths.push(piece.length);
+        expect(crc32(piece)).toBe(crc32(bytes.subarray(at, at + piece.length)));
+        at += piece.length;
+      }
+      expect(at).toBe(end);
+      expect(lengths.every((length) => length <= 2 ** 23)).toBe(true);
+    }
   });
 });
 

@@ -65,6 +65,21 @@ export async function readExactly(
   return bytes.buffer.byteLength === length ? bytes : bytes.slice();
 }
 
+/** Read at once where a whole would be large: enough for the disk, small against any memory. */
+const PIECE_BYTES = 2 ** 23;
+
+/** Reads the bytes from `begin` to `end` in order, in pieces of at most 8 MiB. Throws FileAccessError. */
+export async function* readInPieces(
+  source: RandomAccessSource,
+  begin: number,
+  end: number,
+  options?: CancelOptions,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  for (let at = begin; at < end; at += PIECE_BYTES) {
+    yield await readExactly(source, at, Math.min(PIECE_BYTES, end - at), options);
+  }
+}
+
 /** Throws InvalidArgumentError unless the range lies inside a source of `size` bytes. */
 export function assertRange(file: string, size: number, offset: number, length: number): void {
   const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;

@@ -60,6 +60,7 @@ export async function openShardedSafetensors(
     tensors,
     metadata: new Map([...readers.values()].flatMap(({ metadata }) => [...metadata])),
     readBytes: async (name, readOptions) => readerOf(name).readBytes(name, readOptions),
+    readPieces: (name, readOptions) => readerOf(name).readPieces(name, readOptions),
     readFloat32: async (name, readOptions) => readerOf(name).readFloat32(name, readOptions),
   };
 }

@@ -131,6 +131,7 @@ describe('shards', () => {
     expect([...reader.tensors.keys()]).toEqual(['a', 'b', 'c']);
     for (const [name, value] of Object.entries({ a: 1, b: 3, c: 4 })) {
       expect(await reader.readFloat32(name)).toEqual(Float32Array.of(value));
+      for await (const piece of reader.readPieces(name)) expect(piece).toEqual(await reader.readBytes(name));
     }
     await expect(reader.readBytes('d')).rejects.toThrow(InvalidArgumentError);
   });

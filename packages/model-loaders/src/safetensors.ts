@@ -5,7 +5,12 @@ import {
   safetensorsDataStart,
 } from '@lbs/format';
 import { float32FromSafetensors } from './float32-from-safetensors.js';
-import { type CancelOptions, type RandomAccessSource, readExactly } from './random-access-source.js';
+import {
+  type CancelOptions,
+  type RandomAccessSource,
+  readExactly,
+  readInPieces,
+} from './random-access-source.js';
 import { type TensorInfo, type TensorStore, tensorOf } from './tensor-store.js';
 
 /** A tensor of a safetensors file. */
@@ -44,6 +49,10 @@ export async function openSafetensors(
     ),
     metadata: header.metadata,
     readBytes: async (name, options) => readTensor(tensorOf(header.tensors, name, source.name), options),
+    readPieces(name, options) {
+      const { begin, end } = tensorOf(header.tensors, name, source.name);
+      return readInPieces(source, dataStart + begin, dataStart + end, options);
+    },
     async readFloat32(name, options) {
       const tensor = tensorOf(header.tensors, name, source.name);
       const place = { file: source.name, tensor: name };

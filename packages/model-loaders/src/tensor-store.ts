@@ -16,6 +16,8 @@ export interface TensorStore<Info extends TensorInfo = TensorInfo> {
   readonly tensors: ReadonlyMap<string, Info>;
   /** The bytes as they are stored, row-major, little-endian. */
   readBytes(name: string, options?: CancelOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** The same bytes in order, in pieces that are small where the store can read a part of a tensor. */
+  readPieces(name: string, options?: CancelOptions): AsyncIterable<Uint8Array<ArrayBuffer>>;
   /** The values, row-major. Throws UnsupportedError where the dtype has no values that float32 can hold. */
   readFloat32(name: string, options?: CancelOptions): Promise<Float32Array<ArrayBuffer>>;
 }

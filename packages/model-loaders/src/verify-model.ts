@@ -8,7 +8,12 @@ import {
   UnsupportedError,
 } from '@lbs/format';
 import type { ModelDirectory } from './model-directory.js';
-import { type CancelOptions, type RandomAccessSource, readExactly } from './random-access-source.js';
+import {
+  type CancelOptions,
+  type RandomAccessSource,
+  readExactly,
+  readInPieces,
+} from './random-access-source.js';
 import { findWeightFiles } from './weight-files.js';
 
 /** A tensor whose bytes are not those that were written. */
@@ -43,9 +48,6 @@ export interface VerifyProgress {
   readonly bytesDone: number;
   readonly bytesTotal: number;
 }
-
-/** Read at once: large enough for the disk, small against any memory. */
-const CHUNK_BYTES = 2 ** 23;
 
 /**
  * Compares every tensor of a safetensors file with its checksum. The source stays the caller's. Throws
@@ -122,10 +124,8 @@ async function verifyFile(
   };
   for (const [tensor, { begin, end }] of header.tensors) {
     let crc = 0;
-    for (let at = begin; at < end; at += CHUNK_BYTES) {
-      const length = Math.min(CHUNK_BYTES, end - at);
-      crc = crc32(await readExactly(source, header.dataStart + at, length, { signal }), crc);
-    }
+    const pieces = readInPieces(source, header.dataStart + begin, header.dataStart + end, { signal });
+    for await (const piece of pieces) crc = crc32(piece, crc);
     signal?.throwIfAborted();
     compare(tensor, formatChecksum(crc));
     onProgress?.({ tensor, bytesDone: end, bytesTotal: bytes });

@@ -1,24 +1,33 @@
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { InvalidArgumentError, type Provenance, serializeQuantizationConfig } from '@lbs/format';
-import { createKernels } from '@lbs/kernels';
+import { InvalidArgumentError, type Provenance } from '@lbs/format';
+import { createKernels, type Kernels } from '@lbs/kernels';
 import type { ModelSource } from '@lbs/model-loaders';
-import { hashSource, openModel, writeModelDirectory } from '@lbs/model-loaders/node';
-import { needsCalibration, presets, quantizeModel } from '@lbs/quantizer';
+import { hasFinishedJob, hashSource, openModel } from '@lbs/model-loaders/node';
+import {
+  describeJob,
+  estimateQuantization,
+  measureSpeed,
+  needsCalibration,
+  presets,
+  type Recipe,
+  secondsOf,
+} from '@lbs/quantizer';
 import { Command, Option } from 'commander';
-import { openCalibration } from '../calibration.js';
+import { type CalibrationText, calibrationSize, openCalibration, readCalibration } from '../calibration.js';
 import { byteSize, positiveInteger, withInterrupt } from '../options.js';
-import { formatBytes, printResult } from '../print-result.js';
-import { ProgressLine } from '../progress-line.js';
+import { formatBytes, formatDuration, printResult } from '../print-result.js';
+import { runQuantizationJob } from '../quantization-job.js';
 import { toolVersion } from '../tool-version.js';
 
 interface QuantizeOptions {
   readonly preset: string;
-  readonly output: string;
+  readonly output?: string;
   readonly calibration?: string;
   readonly threads?: number;
   readonly maxShardSize: number;
+  readonly dryRun?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -28,7 +37,10 @@ export function quantizeCommand(): Command {
     .description('Quantize the weight matrices of a model.')
     .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
     .addOption(new Option('--preset <name>', 'how to quantize').choices(presets.names).default('lbs-4'))
-    .requiredOption('-o, --output <directory>', 'where to write the quantized model')
+    .option(
+      '-o, --output <directory>',
+      'where to write the quantized model; needed unless --dry-run is given',
+    )
     .option(
       '--calibration <file>',
       'text for presets that measure activations; by default one that comes with lbs',
@@ -39,6 +51,7 @@ export function quantizeCommand(): Command {
       positiveInteger,
     )
     .option('--max-shard-size <size>', 'largest weight file, such as 500MB', byteSize, 5e9)
+    .option('--dry-run', 'tell size, memory and time, and quantize nothing')
     .option('--force', 'replace the output directory')
     .option('--json', 'print one JSON object')
     .action((model: string, options: QuantizeOptions) =>
@@ -48,68 +61,63 @@ export function quantizeCommand(): Command {
 
 async function quantize(path: string, options: QuantizeOptions, signal: AbortSignal): Promise<void> {
   const start = performance.now();
-  if (!options.force && (await exists(options.output))) {
-    throw new InvalidArgumentError('the output directory exists', {
-      file: options.output,
-      mend: 'Name another one, or replace it with --force.',
-    });
-  }
+  const { output } = options;
+  if (!options.dryRun) await assertWritable(options);
   const recipe = presets.get(options.preset);
   const source = await openModel(path, { signal });
   const kernels = await createKernels({ threads: options.threads ?? availableParallelism() });
   try {
-    const calibrated = needsCalibration(recipe)
-      ? await openCalibration(source, kernels, options.calibration, signal)
-      : undefined;
-    if (options.calibration && !calibrated) {
+    const text = needsCalibration(recipe) ? await readCalibration(source, options.calibration) : undefined;
+    if (options.calibration && !text) {
       process.stderr.write(
         `lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`,
       );
     }
-    const progress = new ProgressLine('Quantizing');
-    const model = await quantizeModel(source, recipe, {
-      kernels,
-      calibration: calibrated?.calibration,
-      signal,
-      onProgress: ({ tensor, weightsDone, weightsTotal, relativeError }) =>
-        progress.update(
-          weightsDone / weightsTotal,
-          `${tensor}, error ${(10 * Math.log10(relativeError)).toFixed(1)} dB`,
-        ),
+    if (output === undefined || options.dryRun) {
+      printEstimate(source, recipe, text, kernels, options.json ?? false);
+      return;
+    }
+    const sha256 = await hashWeightFiles(source, signal);
+    const identity = describeJob(source, recipe, {
+      sequences: text?.sequences,
+      modelIdentity: { sha256, config: source.configJson },
+      toolVersion,
     });
-    progress.end();
     const provenance: Provenance = {
       tool: 'lbs',
       tool_version: toolVersion,
       recipe,
       seed: null,
-      calibration_sha256: calibrated?.sha256 ?? null,
-      source: { name: source.name, sha256: await hashWeightFiles(source, signal) },
+      calibration_sha256: text?.sha256 ?? null,
+      source: { name: source.name, sha256 },
     };
-    const config = {
-      ...source.configJson,
-      quantization_config: serializeQuantizationConfig({ ...model.config, provenance }),
-    };
-    const bytes = await writeModelDirectory(
-      options.output,
-      { config, tensors: model.tensors, tokenizerFiles: source.tokenizerFiles },
-      { signal, replace: options.force ?? false, maxShardBytes: options.maxShardSize },
-    );
+    const summary = await runQuantizationJob({
+      source,
+      recipe,
+      kernels,
+      calibration: text && (await openCalibration(source, kernels, text, signal)),
+      identity,
+      provenance,
+      output,
+      replace: options.force ?? false,
+      maxShardBytes: options.maxShardSize,
+      signal,
+    });
     const result = {
-      bitsPerWeight: model.bitsPerWeight,
-      bytes,
+      bitsPerWeight: summary.bitsPerWeight,
+      bytes: summary.bytes,
       seconds: (performance.now() - start) / 1000,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
-      tensors: model.matrices,
+      tensors: summary.tensors,
     };
     printResult(result, options.json ?? false, [
-      ['Output', options.output],
+      ['Output', output],
       ['Quantized matrices', String(result.tensors)],
       [
         'Bits per weight',
         `${result.bitsPerWeight.toFixed(3)} (scales, shared bits and salient weights included)`,
       ],
-      ['Weights on disk', `${formatBytes(bytes)} (was ${formatBytes(source.fileBytes)})`],
+      ['Weights on disk', `${formatBytes(result.bytes)} (was ${formatBytes(source.fileBytes)})`],
       ['Time', `${result.seconds.toFixed(1)} s`],
       ['Peak memory', formatBytes(result.peakRssBytes)],
     ]);
@@ -117,6 +125,54 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     kernels.close();
     await source.close();
   }
+}
+
+/** Says what quantizing would give and take, from the sizes of the tensors and the speed of a small matrix. */
+function printEstimate(
+  source: ModelSource,
+  recipe: Recipe,
+  text: CalibrationText | undefined,
+  kernels: Kernels,
+  json: boolean,
+): void {
+  const programBytes = process.memoryUsage.rss();
+  const calibration = text && calibrationSize(source, text);
+  const estimate = estimateQuantization(source, recipe, { calibration });
+  const seconds = secondsOf(estimate.work, measureSpeed(estimate.work, kernels));
+  const result = {
+    dryRun: true,
+    bitsPerWeight: estimate.bitsPerWeight,
+    bytes: estimate.outputBytes,
+    seconds,
+    peakRssBytes: programBytes + estimate.memoryBytes,
+    tensors: estimate.matrices,
+    weights: estimate.quantizedWeights,
+  };
+  printResult(result, json, [
+    ['Matrices to quantize', `${result.tensors} with ${result.weights.toLocaleString('en')} weights`],
+    [
+      'Bits per weight',
+      `${result.bitsPerWeight.toFixed(3)} (scales, shared bits and salient weights included)`,
+    ],
+    ['Weights on disk', `about ${formatBytes(result.bytes)} (now ${formatBytes(source.fileBytes)})`],
+    ['Disk needed meanwhile', `about ${formatBytes(estimate.quantizedBytes + result.bytes)}`],
+    ['Time', `roughly ${formatDuration(seconds)} on ${kernels.threads} threads`],
+    ['Peak memory', `roughly ${formatBytes(result.peakRssBytes)}`],
+  ]);
+}
+
+/** Throws InvalidArgumentError where there is no output, or one that is there and may not be replaced. */
+async function assertWritable({ output, force }: QuantizeOptions): Promise<void> {
+  if (output === undefined) {
+    throw new InvalidArgumentError('no output directory is named', {
+      mend: 'Name one with --output, or ask with --dry-run what quantizing would give and take.',
+    });
+  }
+  if (force || !(await exists(output)) || (await hasFinishedJob(output))) return;
+  throw new InvalidArgumentError('the output directory exists', {
+    file: output,
+    mend: 'Name another one, or replace it with --force.',
+  });
 }
 
 async function hashWeightFiles(model: ModelSource, signal: AbortSignal): Promise<Record<string, string>> {

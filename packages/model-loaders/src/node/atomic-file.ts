@@ -40,7 +40,7 @@ export async function writeAtomically(
  * Makes the rename itself survive a power cut, where the system can. The file is whole in either case, so that a
  * system that cannot open or sync a directory is no failure.
  */
-async function syncDirectory(directory: string): Promise<void> {
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r').catch(() => undefined);
   await handle?.sync().catch(() => undefined);
   await handle?.close();

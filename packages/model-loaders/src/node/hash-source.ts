@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type CancelOptions, type RandomAccessSource, readExactly } from '../random-access-source.js';
-
-/** Read at once: large enough for the disk, small against any memory. */
-const CHUNK_BYTES = 2 ** 23;
+import { type CancelOptions, type RandomAccessSource, readInPieces } from '../random-access-source.js';
 
 /** SHA-256 of a whole file in hexadecimal, read in pieces. Throws FileAccessError. */
 export async function hashSource(
@@ -10,8 +7,6 @@ export async function hashSource(
   { signal }: CancelOptions = {},
 ): Promise<string> {
   const hash = createHash('sha256');
-  for (let at = 0; at < source.size; at += CHUNK_BYTES) {
-    hash.update(await readExactly(source, at, Math.min(CHUNK_BYTES, source.size - at), { signal }));
-  }
+  for await (const piece of readInPieces(source, 0, source.size, { signal })) hash.update(piece);
   return hash.digest('hex');
 }

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openShardedSafetensors, parseShardIndex } from '../safetensors-shards.js';
 import { verifyModel } from '../verify-model.js';
 import { fileDirectory } from './open-model.js';
-import { type ModelToWrite, writeModelDirectory } from './write-model-directory.js';
+import { writeModelDirectory } from './write-model-directory.js';
+import type { ModelToWrite } from './write-model-files.js';
 
 let parent: string;
 let path: string;

@@ -82,6 +82,29 @@ describe('writeSafetensors', () => {
     ]);
   });
 
+  it('writes pieces as it writes the whole', async () => {
+    const bytes = Uint8Array.from({ length: 100 }, (_, i) => 7 * i);
+    const tensor = { name: 'w', dtype: 'U8' as const, shape: [100] };
+    async function* pieces(...ends: number[]) {
+      for (const [i, end] of ends.entries()) yield bytes.subarray(ends[i - 1] ?? 0, end);
+    }
+    const file = async (tensorBytes: TensorToWrite['bytes']) => {
+      await writeSafetensors(path, [{ ...tensor, bytes: tensorBytes }], {}, { checksums: true });
+      return readFile(path);
+    };
+    expect(await file(() => pieces(1, 1, 60, 100))).toEqual(await file(bytes));
+    for (const ends of [[50, 99], []]) {
+      await expect(file(() => pieces(...ends))).rejects.toThrow(
+        `${ends.at(-1) ?? 0} bytes were given, but shape [100] of U8 has 100`,
+      );
+    }
+    const twice = async function* () {
+      yield* [bytes, bytes];
+    };
+    await expect(file(twice)).rejects.toThrow('200 bytes were given');
+    expect(await readdir(directory)).toEqual(['model.safetensors']);
+  });
+
   it('replaces a file, and leaves those who read the old one alone', async () => {
     await writeSafetensors(path, [weight]);
     const source = await openFileSource(path);

@@ -1,6 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import {
   checksumMetadata,
+  crc32,
+  formatChecksum,
   InvalidArgumentError,
   type SafetensorsTensorSpec,
   serializeSafetensorsHeader,
@@ -9,9 +11,9 @@ import {
 import type { CancelOptions } from '../random-access-source.js';
 import { writeAtomically } from './atomic-file.js';
 
-/** A tensor to be written, and its bytes or a function that makes them when their turn comes. */
+/** A tensor to be written, and its bytes or a function that makes them, whole or in pieces, when their turn comes. */
 export interface TensorToWrite extends SafetensorsTensorSpec {
-  readonly bytes: Uint8Array | (() => Uint8Array | Promise<Uint8Array>);
+  readonly bytes: Uint8Array | (() => Uint8Array | Promise<Uint8Array> | AsyncIterable<Uint8Array>);
 }
 
 /** How far a file has been written. */
@@ -30,7 +32,7 @@ export interface WriteSafetensorsOptions extends CancelOptions {
 }
 
 /**
- * Writes a safetensors file, one tensor in memory at a time. The file's order is that of
+ * Writes a safetensors file, one tensor, or one piece of it, in memory at a time. The file's order is that of
  * `serializeSafetensorsHeader` (what fills whole 64 bytes first, then wide dtypes, then by name), and functions are called in it. The file appears
  * whole or not at all. Throws InvalidArgumentError when the tensors cannot make a file or bytes do not fit their
  * shape, and FileAccessError.
@@ -52,16 +54,22 @@ export async function writeSafetensors(
       await writeAll(handle, header.bytes);
       for (const { name, dtype, shape, begin, end } of header.order) {
         signal?.throwIfAborted();
-        const given = bytesOf.get(name)!;
-        const bytes = typeof given === 'function' ? await given() : given;
-        if (bytes.length !== end - begin) {
+        let length = 0;
+        let crc = 0;
+        for await (const piece of piecesOf(bytesOf.get(name)!)) {
+          signal?.throwIfAborted();
+          length += piece.length;
+          if (length > end - begin) continue;
+          if (checksums) crc = crc32(piece, crc);
+          await writeAll(handle, piece);
+        }
+        if (length !== end - begin) {
           throw new InvalidArgumentError(
-            `${bytes.length} bytes were given, but shape [${shape.join(', ')}] of ${dtype} has ${end - begin}`,
+            `${length} bytes were given, but shape [${shape.join(', ')}] of ${dtype} has ${end - begin}`,
             { file: path, tensor: name },
           );
         }
-        if (checksums) sums.set(name, tensorChecksum(bytes));
-        await writeAll(handle, bytes);
+        if (checksums) sums.set(name, formatChecksum(crc));
         onProgress?.({ tensor: name, bytesWritten: header.bytes.length + end, bytesTotal: header.fileSize });
       }
       if (checksums) await writeAll(handle, serialize().bytes, 0);
@@ -71,6 +79,12 @@ export async function writeSafetensors(
 }
 
 const none = new Uint8Array();
+
+async function* piecesOf(bytes: TensorToWrite['bytes']): AsyncGenerator<Uint8Array, void> {
+  const given = typeof bytes === 'function' ? await bytes() : bytes;
+  if (given instanceof Uint8Array) yield given;
+  else yield* given;
+}
 
 /** A system call writes less than 2^31 bytes. */
 const MAX_BYTES_PER_CALL = 2 ** 28;

@@ -1,16 +1,16 @@
 import {
   dequantize,
-  expectedSalientBits,
   InvalidArgumentError,
   NonFiniteWeightError,
   type QuantizedMatrix,
   TensorMismatchError,
 } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
-import { type SalientAmount, selectSalient } from '@lbs/topk-saliency';
+import { selectSalient } from '@lbs/topk-saliency';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
+import { salientAmount } from './salient-amount.js';
 
 /** A weight tensor as it is read. */
 export interface WeightTensor {
@@ -67,7 +67,8 @@ export function quantizeMatrix(
   const dequantized = dequantize(matrix);
   return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 
-  function selectBy({ score, amount, per }: SalientRule): Uint32Array {
+  function selectBy(salientRule: SalientRule): Uint32Array {
+    const { score, per } = salientRule;
     const needs = new Set(score.needs);
     const scores = score.score(weights, {
       rows,
@@ -78,18 +79,8 @@ export function quantizeMatrix(
         statistics && { inverseHessianDiagonal: statistics.inverseDiagonal(format) }),
       ...(needs.has('approximation') && { approximation: dequantize(roundToNearest.solve(input)) }),
     });
-    return selectSalient(scores, { rows, columns, per, amount: amountFor(amount, rows, columns) });
+    return selectSalient(scores, { rows, columns, per, amount: salientAmount(salientRule, rows, columns) });
   }
-}
-
-/** What the recipe grants a matrix; bits pay for positions, residuals and the scales of the rows. */
-function amountFor(amount: SalientRule['amount'], rows: number, columns: number): SalientAmount {
-  if (!('bitsPerWeight' in amount)) return amount;
-  const weights = rows * columns;
-  return {
-    bits: amount.bitsPerWeight * weights,
-    cost: (count) => (count > 0 ? 8 * rows + count * expectedSalientBits(count / weights) : 0),
-  };
 }
 
 function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {

@@ -5,7 +5,9 @@ import type { CalibrationModel } from '../calibration/calibration-model.js';
 import { normalWeights } from '../fixtures/normal-weights.js';
 import { presets } from '../recipe/presets.js';
 import { parseRecipe } from '../recipe/recipe.js';
-import { type ModelWeights, quantizeModel } from './quantize-model.js';
+import { loadTensor } from './lazy-tensor.js';
+import type { ModelWeights } from './quantization-plan.js';
+import { type QuantizedModel, quantizeModel } from './quantize-model.js';
 
 const names = [
   'model.embed_tokens.weight',
@@ -28,10 +30,13 @@ function model(edit: (name: string, weights: Float32Array) => void = () => {}): 
   };
 }
 
+/** The tensors of a result with their bytes. */
+const load = ({ tensors }: QuantizedModel) => Promise.all(tensors.map(loadTensor));
+
 describe('quantizeModel', () => {
   test('quantizes what the recipe names, copies the rest, and counts every byte', async () => {
     const result = await quantizeModel(model(), presets.get('int4-g64'));
-    const stored = new Map(result.tensors.map((tensor) => [tensor.name, tensor]));
+    const stored = new Map((await load(result)).map((tensor) => [tensor.name, tensor]));
     expect(stored.has('model.embed_tokens.weight')).toBe(true);
     expect(stored.has(names[1]!)).toBe(false);
     expect(result).toMatchObject({ matrices: 2, quantizedWeights: 1024 });
@@ -44,12 +49,12 @@ describe('quantizeModel', () => {
 
   test('copies plain tensors byte by byte, and block-quantized ones as F16', async () => {
     const plain = await quantizeModel(model(), presets.get('int8'));
-    const embedding = plain.tensors.find(({ name }) => name === names[0])!;
+    const embedding = (await load(plain)).find(({ name }) => name === names[0])!;
     expect(embedding.dtype).toBe('F32');
     expect(embedding.bytes).toEqual(await model().readBytes(names[0]!));
 
     const source = { ...model(), tensorInfo: () => ({ dtype: 'Q8_0', shape: [8, 64] }) };
-    const stored = (await quantizeModel(source, presets.get('int8'))).tensors.find(
+    const stored = (await load(await quantizeModel(source, presets.get('int8')))).find(
       ({ name }) => name === names[0],
     )!;
     expect(stored.dtype).toBe('F16');
@@ -87,7 +92,7 @@ describe('quantizeModel', () => {
 
   test('stops when aborted', async () => {
     const controller = new AbortController();
-    const seen: string[] = [];
+    const seen: unknown[] = [];
     const job = quantizeModel(model(), presets.get('int8'), {
       signal: controller.signal,
       onProgress: ({ tensor }) => {
@@ -187,7 +192,7 @@ describe('calibration', () => {
       rule('rtn'),
       rule('gptq'),
     ]) {
-      const { tensors } = await quantizeModel(model(), recipe, { calibration });
+      const tensors = await load(await quantizeModel(model(), recipe, { calibration }));
       const stored = new Map(tensors.map((tensor) => [tensor.name, tensor]));
       const matrix = await loadMatrix('model.layers.0.self_attn.q_proj', lbs4, async (name) =>
         stored.get(name),
@@ -213,7 +218,7 @@ describe('calibration', () => {
     for (const threads of [1, 3]) {
       const kernels = await createKernels({ threads });
       const calibration = { model: calibrationModel(model()), sequences };
-      bytes.push((await quantizeModel(model(), presets.get('lbs-3'), { calibration, kernels })).tensors);
+      bytes.push(await load(await quantizeModel(model(), presets.get('lbs-3'), { calibration, kernels })));
       kernels.close();
     }
     expect(bytes[1]).toEqual(bytes[0]);
@@ -250,10 +255,10 @@ describe('calibration', () => {
       ],
     };
     const calibration = { model: calibrationModel(model()), sequences: [[1, 2, 3]] };
-    const packed = ({ tensors }: { tensors: readonly { name: string; bytes: Uint8Array }[] }) =>
-      tensors.find(({ name }) => name === `${first}.weight_packed`)!.bytes;
-    const calibrated = packed(await quantizeModel(model(), recipe, { calibration }));
-    expect(calibrated).toEqual(packed(await quantizeModel(model(), presets.get('int4-g64'))));
+    const packed = async (result: QuantizedModel) =>
+      (await load(result)).find(({ name }) => name === `${first}.weight_packed`)!.bytes;
+    const calibrated = await packed(await quantizeModel(model(), recipe, { calibration }));
+    expect(calibrated).toEqual(await packed(await quantizeModel(model(), presets.get('int4-g64'))));
   });
 
   test('releases the block when a layer fails', async () => {

@@ -1,26 +1,30 @@
 import {
   InvalidArgumentError,
-  matchesAny,
   type QuantizationConfig,
+  type SafetensorsTensorSpec,
   type StoredTensor,
+  safetensorsByteLength,
+  storedModuleOf,
   storeMatrix,
-  TensorMismatchError,
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
-import type { CalibrationModel, CalibrationSequence } from '../calibration/calibration-model.js';
+import type {
+  CalibrationBlock,
+  CalibrationModel,
+  CalibrationSequence,
+} from '../calibration/calibration-model.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
-import type { Recipe } from '../recipe/recipe.js';
-import { defaultTokenWeighting } from '../recipe/recipe.js';
+import type { CalibrationStreams } from '../calibration/measure-inputs.js';
+import { defaultTokenWeighting, type Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
-import { copyTensor, type TensorReader } from './copy-tensor.js';
+import { copyTensor } from './copy-tensor.js';
+import type { JobStorage, SequenceState } from './job-storage.js';
+import type { LazyTensor } from './lazy-tensor.js';
+import { MemoryJobStorage } from './memory-job-storage.js';
+import { type ModelWeights, moduleOf, QuantizationPlan, weightsOf } from './quantization-plan.js';
+import { ProgressTracker, type QuantizationProgress } from './quantization-progress.js';
 import { type BlockTask, quantizeBlock } from './quantize-block.js';
 import { quantizeMatrix } from './quantize-matrix.js';
-
-/** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
-export interface ModelWeights extends TensorReader {
-  readonly name: string;
-  readonly tensorNames: readonly string[];
-}
 
 /** What activations are measured on. */
 export interface Calibration {
@@ -29,31 +33,26 @@ export interface Calibration {
   readonly sequences: readonly (readonly number[])[];
 }
 
-/** One finished tensor. */
-export interface QuantizationProgress {
-  readonly tensor: string;
-  /** Weights done so far and in all, of those to be quantized. */
-  readonly weightsDone: number;
-  readonly weightsTotal: number;
-  /** Squared error over squared weights. */
-  readonly relativeError: number;
-}
-
-/** Parts to choose from, calibration, cancelling and progress. */
+/** Parts to choose from, calibration, storage, cancelling and progress. */
 export interface QuantizeModelOptions {
   readonly parts?: QuantizerParts;
   /** Needed by recipes that measure activations; `needsCalibration` says which do. */
   readonly calibration?: Calibration | undefined;
   /** Default: kernels of its own on one thread. */
   readonly kernels?: Kernels | undefined;
+  /** Where finished work goes, and where that of an earlier run of the same job is found. Default: in memory, for this run alone. */
+  readonly storage?: JobStorage | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: QuantizationProgress) => void;
 }
 
 /** A quantized model, ready to be written. */
 export interface QuantizedModel {
-  /** Tensors of a safetensors file: stored parts of quantized matrices, and what is copied. */
-  readonly tensors: readonly StoredTensor[];
+  /**
+   * Tensors of a safetensors file: stored parts of quantized matrices, and what is copied. Their bytes come from the job's storage and
+   * from the source, which must stay open.
+   */
+  readonly tensors: readonly LazyTensor[];
   readonly config: QuantizationConfig;
   /** Number of quantized matrices and of their weights. */
   readonly matrices: number;
@@ -69,151 +68,268 @@ export function needsCalibration(recipe: Recipe, parts: QuantizerParts = standar
 }
 
 /**
- * Quantizes a model by a recipe, one tensor at a time: in memory are the finished tensors, one tensor in float32, and where activations are
- * measured one decoder block and the hidden states of the calibration sequences. Blocks are calibrated in order, on what the quantized layers before
- * give. Throws NonFiniteWeightError on a NaN or infinite weight, InvalidArgumentError where the recipe names an unknown part or lacks
- * its calibration, and the signal's reason when aborted.
+ * Quantizes a model by a recipe and stores what is finished unit by unit: in memory are one tensor in float32, and where activations are
+ * measured one decoder block and the hidden states of the calibration sequences. Blocks are calibrated in order, on what the quantized
+ * layers before give. Units that the storage has are not computed again, and the result has the same bytes as without interruption.
+ * Throws NonFiniteWeightError on a NaN or infinite weight, InvalidArgumentError where the recipe names an unknown part or lacks
+ * its calibration, and the signal's reason when aborted; what was finished until then stays in the storage.
  */
 export async function quantizeModel(
   source: ModelWeights,
   recipe: Recipe,
   options: QuantizeModelOptions = {},
 ): Promise<QuantizedModel> {
-  const { parts = standardParts, calibration, signal } = options;
-  const kernels = options.kernels ?? (await createKernels());
-  const job = new QuantizationJob(source, recipe, { ...options, parts, kernels });
-  if (job.needsStatistics) {
-    if (!calibration) {
-      throw new InvalidArgumentError(
-        `recipe "${recipe.name}" measures activations and needs a calibration text`,
-        {
-          mend: 'Give quantizeModel a calibration: a model that runs block by block and token sequences.',
-        },
-      );
-    }
-    await job.quantizeBlocks(calibration, signal);
+  const plan = new QuantizationPlan(source, recipe, options.parts ?? standardParts);
+  const calibration = plan.needsStatistics ? options.calibration : undefined;
+  if (plan.needsStatistics && !calibration) {
+    throw new InvalidArgumentError(
+      `recipe "${recipe.name}" measures activations and needs a calibration text`,
+      {
+        mend: 'Give quantizeModel a calibration: a model that runs block by block and token sequences.',
+      },
+    );
   }
-  return job.quantizeRest(signal);
+  const job = new QuantizationJob(source, recipe, plan, {
+    parts: options.parts ?? standardParts,
+    kernels: options.kernels ?? (await createKernels()),
+    storage: options.storage ?? new MemoryJobStorage(),
+    signal: options.signal,
+    progress: new ProgressTracker(plan.weights, calibration?.model.blocks ?? 0, options.onProgress),
+  });
+  return job.run(calibration);
 }
 
-/** Finished tensors of a model, and how the others are quantized. */
+/** A finished tensor: the unit of the storage that has its stored parts. */
+interface FinishedTensor {
+  readonly unit: string;
+  readonly parts: readonly SafetensorsTensorSpec[];
+}
+
+interface JobContext {
+  readonly parts: QuantizerParts;
+  readonly kernels: Kernels;
+  readonly storage: JobStorage;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: ProgressTracker;
+}
+
+const blockUnit = (index: number) => `block ${index}`;
+
+/** One run of a job: what is finished, and how the rest is quantized. */
 class QuantizationJob {
-  private readonly rules: readonly ResolvedRule[];
-  private readonly targets = new Map<string, ResolvedRule>();
-  private readonly finished = new Map<string, readonly StoredTensor[]>();
-  private readonly weightsTotal: number;
-  private weightsDone = 0;
+  private readonly finished = new Map<string, FinishedTensor>();
 
   constructor(
     private readonly source: ModelWeights,
     private readonly recipe: Recipe,
-    private readonly options: QuantizeModelOptions & {
-      readonly parts: QuantizerParts;
-      readonly kernels: Kernels;
-    },
-  ) {
-    this.rules = recipe.rules.map((rule) => new ResolvedRule(rule, options.parts));
-    const isIgnored = matchesAny(recipe.ignore ?? []);
-    for (const tensor of source.tensorNames) {
-      const module = moduleOf(tensor);
-      if (module === undefined || isIgnored(module)) continue;
-      const rule = this.rules.find(({ matches }) => matches(module));
-      if (rule) this.targets.set(tensor, rule);
+    private readonly plan: QuantizationPlan,
+    private readonly context: JobContext,
+  ) {}
+
+  async run(calibration: Calibration | undefined): Promise<QuantizedModel> {
+    const { finished, states } = await this.findBlocks(calibration?.model.blocks ?? 0);
+    await this.findTensors();
+    if (this.finished.size > 0) {
+      const weights = [...this.finished.keys()].reduce((sum, name) => sum + weightsOf(this.source, name), 0);
+      this.context.progress.resumed({ weights, blocks: finished });
+      this.context.progress.tell({ stage: 'resuming', block: calibration && finished });
     }
-    if (this.targets.size === 0) {
-      throw new TensorMismatchError(`no tensor matches the targets of recipe "${recipe.name}"`, {
-        file: source.name,
-      });
-    }
-    const size = (name: string) => source.tensorInfo(name).shape.reduce((a, b) => a * b, 1);
-    this.weightsTotal = [...this.targets.keys()].reduce((sum, name) => sum + size(name), 0);
+    if (calibration) await this.quantizeBlocks(calibration, finished, states);
+    await this.quantizeTensors();
+    return this.result();
   }
 
-  get needsStatistics(): boolean {
-    return [...this.targets.values()].some((rule) => rule.needsStatistics);
+  /**
+   * Finds the finished blocks, and the states behind the last of them. A block can begin only with the states behind the one before: where
+   * those are lost, all blocks count as not finished.
+   */
+  private async findBlocks(
+    blocks: number,
+  ): Promise<{ readonly finished: number; readonly states?: readonly SequenceState[] | undefined }> {
+    const { storage, signal } = this.context;
+    const found: (readonly SafetensorsTensorSpec[])[] = [];
+    for (let index = 0; index < blocks; index++) {
+      signal?.throwIfAborted();
+      const parts = await storage.find(blockUnit(index));
+      if (!parts) break;
+      found.push(parts);
+    }
+    if (found.length === 0) return { finished: 0 };
+    const states = found.length < blocks ? await storage.loadStates(found.length - 1) : undefined;
+    if (found.length < blocks && !states) return { finished: 0 };
+    for (const [index, parts] of found.entries()) this.register(blockUnit(index), parts);
+    return { finished: found.length, states };
+  }
+
+  /** Finds the finished tensors outside of the calibrated blocks. */
+  private async findTensors(): Promise<void> {
+    const { storage, signal } = this.context;
+    for (const name of this.plan.targets.keys()) {
+      if (this.finished.has(name)) continue;
+      signal?.throwIfAborted();
+      const parts = await storage.find(name);
+      if (parts) this.register(name, parts);
+    }
+  }
+
+  private register(unit: string, parts: readonly SafetensorsTensorSpec[]): void {
+    const byModule = new Map<string, SafetensorsTensorSpec[]>();
+    for (const { name, dtype, shape } of parts) {
+      const module = storedModuleOf(name)!;
+      const members = byModule.get(module) ?? [];
+      byModule.set(module, members);
+      members.push({ name, dtype, shape });
+    }
+    for (const [module, members] of byModule) {
+      this.finished.set(`${module}.weight`, { unit, parts: members });
+    }
+  }
+
+  private async commit(unit: string, tensors: readonly StoredTensor[]): Promise<void> {
+    await this.context.storage.commit(unit, tensors);
+    this.register(unit, tensors);
   }
 
   /** Quantizes the linear layers of the decoder blocks, on the activations that the quantized layers before them give. */
-  async quantizeBlocks({ model, sequences }: Calibration, signal?: AbortSignal): Promise<void> {
-    const { by, greatest } = this.recipe.tokenWeighting ?? defaultTokenWeighting;
-    const weighting = this.options.parts.weightings.get(by);
-    const task: BlockTask = {
-      kernels: this.options.kernels,
-      tokenWeights: (sequence, block) => weighting.weights(sequence, block, greatest),
-      ruleOf: (module) => this.targets.get(`${module}.weight`),
-      quantize: (module, statistics) => this.quantize(`${module}.weight`, statistics),
+  private async quantizeBlocks(
+    { model, sequences }: Calibration,
+    first: number,
+    states: readonly SequenceState[] | undefined,
+  ): Promise<void> {
+    if (first === model.blocks) return;
+    const { kernels, storage, signal, progress } = this.context;
+    const started = states ?? this.firstStates(model, sequences);
+    const streams = {
+      quantized: started.map(({ hidden }) => sequenceOf(hidden)),
+      original: this.recipe.errorPropagation
+        ? started.map(({ original }) => sequenceOf(original))
+        : undefined,
     };
-    const start = () =>
-      sequences.map(
-        (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
-      );
-    const streams = { quantized: start(), original: this.recipe.errorPropagation ? start() : undefined };
-    for (let index = 0; index < model.blocks; index++) {
+    const { by, greatest } = this.recipe.tokenWeighting ?? defaultTokenWeighting;
+    const weighting = this.context.parts.weightings.get(by);
+    for (let index = first; index < model.blocks; index++) {
       signal?.throwIfAborted();
+      progress.beginBlock();
+      const stored: StoredTensor[] = [];
+      const task: BlockTask = {
+        kernels,
+        tokenWeights: (sequence, place) => weighting.weights(sequence, place, greatest),
+        ruleOf: (module) => this.plan.targets.get(`${module}.weight`),
+        quantize: async (module, statistics) => {
+          const { tensors, dequantized } = await this.quantize(`${module}.weight`, {
+            statistics,
+            block: index,
+          });
+          stored.push(...tensors);
+          return dequantized;
+        },
+      };
       const block = await model.loadBlock(index, { signal });
       try {
-        await quantizeBlock(block, streams, task);
+        const observed = observe(block, () => progress.tell({ stage: 'measuring', block: index }));
+        await quantizeBlock(observed, streams, task);
       } finally {
         block.release();
       }
+      // The states first: a block that is finished has what the next one begins with.
+      if (index + 1 < model.blocks) await storage.saveStates(index, statesOf(streams));
+      await this.commit(blockUnit(index), stored);
+      if (index > 0) await storage.removeStates(index - 1);
+      progress.endBlock();
     }
   }
 
-  /** Quantizes what is left, copies what is no target, and puts everything together. */
-  async quantizeRest(signal?: AbortSignal): Promise<QuantizedModel> {
-    const tensors: StoredTensor[] = [];
-    let quantizedBytes = 0;
-    for (const name of this.source.tensorNames) {
-      signal?.throwIfAborted();
-      if (!this.targets.has(name)) {
-        tensors.push(await copyTensor(this.source, name, signal));
-        continue;
-      }
-      if (!this.finished.has(name)) await this.quantize(name);
-      const stored = this.finished.get(name)!;
-      tensors.push(...stored);
-      quantizedBytes += stored.reduce((sum, tensor) => sum + tensor.bytes.length, 0);
-    }
-    return {
-      tensors,
-      config: {
-        groups: this.rules.map(({ rule, format }) => ({ targets: rule.targets, format })),
-        ignore: this.recipe.ignore ?? [],
-        provenance: { recipe: this.recipe },
-      },
-      matrices: this.targets.size,
-      quantizedWeights: this.weightsTotal,
-      quantizedBytes,
-      bitsPerWeight: (8 * quantizedBytes) / this.weightsTotal,
-    };
+  private firstStates(model: CalibrationModel, sequences: Calibration['sequences']): SequenceState[] {
+    return sequences.map((tokens) => {
+      const hidden = model.embed(tokens);
+      return this.recipe.errorPropagation ? { hidden, original: hidden.slice() } : { hidden };
+    });
   }
 
-  /** Quantizes one matrix; returns its dequantized weights. */
-  private async quantize(name: string, statistics?: InputStatistics): Promise<Float32Array> {
-    const { kernels, signal, onProgress } = this.options;
+  /** Quantizes the targets that are left, without statistics. */
+  private async quantizeTensors(): Promise<void> {
+    for (const name of this.plan.targets.keys()) {
+      if (this.finished.has(name)) continue;
+      await this.commit(name, (await this.quantize(name)).tensors);
+    }
+  }
+
+  /** Quantizes one matrix. */
+  private async quantize(
+    name: string,
+    {
+      statistics,
+      block,
+    }: { readonly statistics?: InputStatistics | undefined; readonly block?: number } = {},
+  ): Promise<{ readonly tensors: readonly StoredTensor[]; readonly dequantized: Float32Array }> {
+    const { kernels, signal, progress } = this.context;
     signal?.throwIfAborted();
     const values = await this.source.readFloat32(name, { signal });
     const { shape } = this.source.tensorInfo(name);
     const tensor = { name, shape, values, file: this.source.name };
-    const { matrix, dequantized, relativeError } = quantizeMatrix(tensor, this.targets.get(name)!, {
-      kernels,
-      statistics,
-      errorPropagation: this.recipe.errorPropagation,
-    });
-    this.finished.set(name, storeMatrix(moduleOf(name)!, matrix));
-    this.weightsDone += values.length;
-    onProgress?.({
-      tensor: name,
-      weightsDone: this.weightsDone,
-      weightsTotal: this.weightsTotal,
-      relativeError,
-    });
+    const rule = this.plan.targets.get(name)!;
+    const { matrix, dequantized, relativeError } = progress.solve(values.length, () =>
+      quantizeMatrix(tensor, rule, { kernels, statistics, errorPropagation: this.recipe.errorPropagation }),
+    );
+    progress.tell({ stage: 'quantizing', block, tensor: name, relativeError });
     // Long runs of computation would otherwise keep an abort from being seen.
     await new Promise((resolve) => setTimeout(resolve, 0));
-    return dequantized;
+    return { tensors: storeMatrix(moduleOf(name)!, matrix), dequantized };
+  }
+
+  /** Puts together what is stored and what is copied, in the order of the source. */
+  private result(): QuantizedModel {
+    const { plan, source, recipe } = this;
+    const { signal, storage } = this.context;
+    let quantizedBytes = 0;
+    const tensors = source.tensorNames.flatMap((name): readonly LazyTensor[] => {
+      if (!plan.targets.has(name)) return [copyTensor(source, name, { signal })];
+      const { unit, parts } = this.finished.get(name)!;
+      return parts.map((part) => {
+        quantizedBytes += safetensorsByteLength(part.dtype, part.shape)!;
+        return { ...part, bytes: () => storage.read(unit, part.name) };
+      });
+    });
+    return {
+      tensors,
+      config: {
+        groups: plan.rules.map(({ rule, format }) => ({ targets: rule.targets, format })),
+        ignore: recipe.ignore ?? [],
+        provenance: { recipe },
+      },
+      matrices: plan.targets.size,
+      quantizedWeights: plan.weights,
+      quantizedBytes,
+      bitsPerWeight: (8 * quantizedBytes) / plan.weights,
+    };
   }
 }
 
-function moduleOf(tensor: string): string | undefined {
-  return tensor.endsWith('.weight') ? tensor.slice(0, -'.weight'.length) : undefined;
+function sequenceOf(hidden: Float32Array | undefined): CalibrationSequence {
+  return { hidden: hidden!, input: new Float32Array() };
+}
+
+/** What the sequences are between two blocks. */
+function statesOf({ quantized, original }: CalibrationStreams): SequenceState[] {
+  return quantized.map(({ hidden }, i) =>
+    original ? { hidden, original: original[i]!.hidden } : { hidden },
+  );
+}
+
+/** The block, with a call after every sequence that it has computed. */
+function observe(block: CalibrationBlock, onComputed: () => void): CalibrationBlock {
+  return {
+    stages: block.stages,
+    begin(sequence) {
+      block.begin(sequence);
+      onComputed();
+    },
+    advance(stage, sequence) {
+      block.advance(stage, sequence);
+      onComputed();
+    },
+    attentionReceived: (sequence) => block.attentionReceived(sequence),
+    replaceWeights: (module, weights) => block.replaceWeights(module, weights),
+    release: () => block.release(),
+  };
 }

@@ -1,0 +1,150 @@
+import { denseBytes, expectedSalientBits, safetensorsByteLength } from '@lbs/format';
+import type { Recipe } from '../recipe/recipe.js';
+import { type QuantizerParts, type ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import { copyTensor } from './copy-tensor.js';
+import { type ModelWeights, QuantizationPlan, weightsOf } from './quantization-plan.js';
+import { expectedSalientCount } from './salient-amount.js';
+
+/** The sizes of a calibration, as far as work and memory depend on them. */
+export interface CalibrationSize {
+  /** Number of decoder blocks. */
+  readonly blocks: number;
+  /** Tokens of each sequence. */
+  readonly sequences: readonly number[];
+  /** Values of a hidden state. */
+  readonly width: number;
+  /** Input features of each stage of a block, and the weights of the linear layers that read them. */
+  readonly stages: readonly { readonly columns: number; readonly weights: number }[];
+  /** Weights that stay in memory as float32 beside the block: the embedding. */
+  readonly residentWeights: number;
+}
+
+/** What has to be computed, in units whose speed can be measured. */
+export interface QuantizationWork {
+  /** Weights to be quantized by each rule. */
+  readonly solving: ReadonlyMap<ResolvedRule, number>;
+  /** Multiplications of the matrix products that run the sequences and measure their second moments. */
+  readonly products: number;
+  /** Sum of columns^3 over the Hessians that are factorized. */
+  readonly factorizations: number;
+}
+
+/** What a job will give and take. */
+export interface QuantizationEstimate {
+  /** Matrices that are quantized, and their weights. */
+  readonly matrices: number;
+  readonly quantizedWeights: number;
+  /** Bytes of their stored parts, exact but for the positions of salient weights, whose code has an expected length. */
+  readonly quantizedBytes: number;
+  /** Everything counted. */
+  readonly bitsPerWeight: number;
+  /** Bytes of the tensors that are copied. */
+  readonly copiedBytes: number;
+  /** Bytes of all tensors of the result, headers aside. */
+  readonly outputBytes: number;
+  /** Bytes that the job needs beyond those of the program, at its peak. */
+  readonly memoryBytes: number;
+  readonly work: QuantizationWork;
+}
+
+/** Parts to choose from, and the calibration of a recipe that measures activations. */
+export interface EstimateOptions {
+  readonly parts?: QuantizerParts;
+  readonly calibration?: CalibrationSize | undefined;
+}
+
+/**
+ * Tells what quantizing a model by a recipe will give and take; reads no weight. `secondsOf` turns the work into time. Throws as
+ * `quantizeModel` where the recipe does not fit the model.
+ */
+export function estimateQuantization(
+  source: ModelWeights,
+  recipe: Recipe,
+  { parts = standardParts, calibration }: EstimateOptions = {},
+): QuantizationEstimate {
+  const plan = new QuantizationPlan(source, recipe, parts);
+  const solving = new Map<ResolvedRule, number>();
+  let quantizedBytes = 0;
+  for (const [name, rule] of plan.targets) {
+    const [rows = 1, columns = 1] = source.tensorInfo(name).shape;
+    quantizedBytes += expectedBytes(rule, rows, columns);
+    solving.set(rule, (solving.get(rule) ?? 0) + rows * columns);
+  }
+  const copied = source.tensorNames.filter((name) => !plan.targets.has(name));
+  const copiedBytes = copied.reduce((sum, name) => sum + copiedBytesOf(source, name), 0);
+  const measured = plan.needsStatistics ? calibration : undefined;
+  const streams = recipe.errorPropagation ? 2 : 1;
+  return {
+    matrices: plan.targets.size,
+    quantizedWeights: plan.weights,
+    quantizedBytes,
+    bitsPerWeight: (8 * quantizedBytes) / plan.weights,
+    copiedBytes,
+    outputBytes: quantizedBytes + copiedBytes,
+    memoryBytes: memoryBytes(source, plan, measured, streams),
+    work: { solving, ...calibrationWork(measured, streams) },
+  };
+}
+
+/** Bytes that `storeMatrix` gives for a [rows, columns] matrix. */
+function expectedBytes({ format, salient }: ResolvedRule, rows: number, columns: number): number {
+  const shapeBytes = 8;
+  const dense = denseBytes(format, rows, columns) + shapeBytes;
+  const count = salient ? expectedSalientCount(salient, rows, columns) : 0;
+  if (count === 0) return dense;
+  const fraction = count / (rows * columns);
+  const rowsWithSalient = rows * (1 - (1 - fraction) ** columns);
+  const baseBytes = 2;
+  return dense + Math.round((count * expectedSalientBits(fraction)) / 8 + rowsWithSalient) + baseBytes;
+}
+
+function copiedBytesOf(source: ModelWeights, name: string): number {
+  const { dtype, shape } = copyTensor(source, name);
+  return safetensorsByteLength(dtype, shape) ?? 0;
+}
+
+/** The work of a calibration with one stream of hidden states, or with the unquantized model's beside it. */
+function calibrationWork(
+  size: CalibrationSize | undefined,
+  streams: 1 | 2,
+): Omit<QuantizationWork, 'solving'> {
+  if (!size) return { products: 0, factorizations: 0 };
+  const { blocks, sequences, width, stages } = size;
+  const tokens = sequences.reduce((sum, length) => sum + length, 0);
+  const scores = sequences.reduce((sum, length) => sum + length ** 2, 0);
+  let products = streams * scores * width;
+  let factorizations = 0;
+  for (const { columns, weights } of stages) {
+    // Of the second moments half are computed, of those with the other stream all.
+    const moments = streams === 1 ? columns ** 2 / 2 : (3 * columns ** 2) / 2;
+    products += tokens * (streams * weights + moments);
+    factorizations += columns ** 3;
+  }
+  return { products: blocks * products, factorizations: blocks * factorizations };
+}
+
+/**
+ * The peak over the steps of a job. Quantizing a matrix has its weights five times as float32: as read, without its salient weights, in the kernels,
+ * dequantized, and scores or codes of as many bytes. A calibrated block has its weights once more; its second moments are held three
+ * times (summed, mirrored, factorized).
+ */
+function memoryBytes(
+  source: ModelWeights,
+  { targets }: QuantizationPlan,
+  calibration: CalibrationSize | undefined,
+  streams: 1 | 2,
+): number {
+  const float32 = 4;
+  const largest = Math.max(...[...targets.keys()].map((name) => weightsOf(source, name)));
+  const solving = 5 * float32 * largest;
+  if (!calibration) return solving;
+  const { sequences, width, stages, residentWeights } = calibration;
+  const tokens = sequences.reduce((sum, length) => sum + length, 0);
+  const widest = Math.max(...stages.map(({ columns }) => columns));
+  const blockWeights = stages.reduce((sum, { weights }) => sum + weights, 0);
+  const activations = streams * tokens * (width + widest);
+  const moments = (2 + streams) * widest ** 2;
+  // While it is loaded, what stays in memory is there twice.
+  const loading = 2 * float32 * residentWeights;
+  return Math.max(loading, float32 * (residentWeights + blockWeights + activations + moments) + solving);
+}
