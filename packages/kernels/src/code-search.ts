@@ -1,11 +1,9 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
-import { levelRows } from './level-rows.js';
+import { searchBlock, writeLevelHeader } from './level-rows.js';
+import { salientMask, unitOf, writeGroupParameters, writeSigmas } from './strip-arrays.js';
 import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
 import type { KernelCall, ThreadPool } from './thread-pool.js';
-
-/** Columns that are rounded between two passes of feedback where no bits are shared. */
-const blockWithoutSharing = 16;
 
 /** A matrix whose codes are to be chosen. */
 export interface CodeSearchOptions {
@@ -93,10 +91,9 @@ export class CodeSearch {
     this.#mark = arena.mark();
     this.#strips = stripCount(rows);
     this.#groups = rowLayout(format, columns).groups;
-    this.#block = format.sharedBits > 0 ? format.sharingBlock : blockWithoutSharing;
+    this.#block = searchBlock(format);
     this.#natural = naturalOrder(columns);
-    const largest = weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
-    this.#unit = largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
+    this.#unit = unitOf(weights);
     this.#weights = arena.allocate(this.#stripBytes * this.#strips);
     this.#parameters = arena.allocate(this.#parameterBytes * this.#strips);
     this.#writeWeights(this.#weights, this.#natural);
@@ -216,82 +213,45 @@ export class CodeSearch {
     writeStrips(strips, unit === 1 ? weights : weights.map((weight) => weight / unit), { rows, order });
   }
 
-  #writeParameters({ scales, zeroPoints }: GroupParameters): void {
-    const { rows } = this.#options;
+  #writeParameters(parameters: GroupParameters): void {
     const target = this.#arena.float32(this.#parameters, (this.#parameterBytes / 4) * this.#strips);
-    target.fill(0);
-    for (let row = 0; row < rows; row++) {
-      const lane = row % stripRows;
-      for (let group = 0; group < this.#groups; group++) {
-        const i = row * this.#groups + group;
-        const place = ((row - lane) * this.#groups + group * stripRows) * 3 + lane;
-        const scale = scales[i]! / this.#unit;
-        target[place] = scale;
-        target[place + stripRows] = inverse(scale);
-        target[place + 2 * stripRows] = zeroPoints?.[i] ?? 0;
-      }
-    }
+    writeGroupParameters(target, parameters, {
+      rows: this.#options.rows,
+      groups: this.#groups,
+      unit: this.#unit,
+    });
   }
 
-  #writeMask({ indices }: SalientSearch, order: Uint32Array): Pointer {
+  #writeMask(salient: SalientSearch, order: Uint32Array): Pointer {
     const { rows, columns } = this.#options;
-    const isSalient = new Uint8Array(rows * columns);
-    for (const index of indices) isSalient[index] = 255;
     const mask = this.#arena.allocate(columns * stripRows * this.#strips);
-    writeStrips(this.#arena.uint8(mask, columns * stripRows * this.#strips), isSalient, { rows, order });
+    const target = this.#arena.uint8(mask, columns * stripRows * this.#strips);
+    writeStrips(target, salientMask(salient, rows * columns), { rows, order });
     return mask;
   }
 
   /** [strips, 2, 16] sigmas and their inverses. */
-  #writeSigmas({ scales }: SalientSearch): Pointer {
+  #writeSigmas(salient: SalientSearch): Pointer {
     const pointer = this.#arena.allocate(2 * 4 * stripRows * this.#strips);
-    const target = this.#arena.float32(pointer, 2 * stripRows * this.#strips);
-    target.fill(0);
-    for (const [row, sigma] of scales.entries()) {
-      const scale = sigma / this.#unit;
-      const place = 2 * (row - (row % stripRows)) + (row % stripRows);
-      target[place] = scale;
-      target[place + stripRows] = inverse(scale);
-    }
+    writeSigmas(this.#arena.float32(pointer, 2 * stripRows * this.#strips), salient, this.#unit);
     return pointer;
   }
 
   /** Writes the `SearchHeader` of assembly/code-search.ts. */
   #writeHeader(order: Uint32Array, upper: Pointer | undefined): Pointer {
     const { format, columns, importance } = this.#options;
-    const { tableRows, levelsPerRow, step, values } = levelRows(format);
     const inverseDiagonal = (factor: Pointer) => {
       const matrix = this.#arena.float32(factor, columns * columns);
       return Float32Array.from({ length: columns }, (_, k) => 1 / matrix[k * columns + k]!);
     };
     const errorWeights = upper ? inverseDiagonal(upper) : importance.map(Math.sqrt);
     const groupOfColumn = order.map((column) => Math.floor(column / format.groupSize));
-    const fields = [
-      ...[columns, format.groupSize, this.#groups, this.#block, tableRows, levelsPerRow, step > 0 ? 1 : 0, 0],
-      ...[
-        this.#copy(values),
-        this.#copy(importance),
-        this.#copy(groupOfColumn),
-        upper ?? 0,
-        this.#copy(errorWeights),
-      ],
-    ];
-    const header = this.#arena.allocate(4 * fields.length);
-    this.#arena.uint32(header, fields.length).set(fields);
-    this.#arena.float32(header + 4 * 7, 1)[0] = step;
-    return header;
+    return writeLevelHeader(this.#arena, format, [
+      ...[columns, format.groupSize, this.#groups, this.#block],
+      this.#arena.copy(importance),
+      this.#arena.copy(groupOfColumn),
+      upper ?? 0,
+      this.#arena.copy(errorWeights),
+    ]);
   }
-
-  #copy(values: Float32Array | Uint32Array): Pointer {
-    const pointer = this.#arena.allocate(values.byteLength);
-    this.#arena
-      .uint8(pointer, values.byteLength)
-      .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return pointer;
-  }
-}
-
-/** 0 for a scale of 0, and finite for the smallest ones: a weight of 0 stays 0. */
-function inverse(scale: number): number {
-  return scale > 0 ? Math.min(1 / scale, 2 ** 127) : 0;
 }

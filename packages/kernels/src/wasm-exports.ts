@@ -69,6 +69,7 @@ export interface WasmExports {
     scales: number,
     scratch: number,
   ): void;
+  refineStrip(header: number, strip: number, sweep: number): void;
   rmsNorm(
     input: number,
     weight: number,

@@ -10,6 +10,8 @@ export * from './job/quantize-model.js';
 export * from './recipe/presets.js';
 export * from './recipe/recipe.js';
 export * from './recipe/resolved-rule.js';
+export * from './refinement/coordinate-descent.js';
+export * from './refinement/refinement.js';
 export * from './scales/group-search.js';
 export * from './scales/nearest-levels.js';
 export * from './scales/row-encoder.js';

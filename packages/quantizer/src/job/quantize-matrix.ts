@@ -30,13 +30,13 @@ export interface MatrixResult {
   readonly relativeError: number;
 }
 
-/** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
+/** Quantizes one matrix by a rule: checks it, selects its salient weights, has the solver choose its codes and refines them. */
 export function quantizeMatrix(
   tensor: WeightTensor,
   rule: ResolvedRule,
   { kernels, statistics }: { readonly kernels: Kernels; readonly statistics?: InputStatistics | undefined },
 ): MatrixResult {
-  const { format, solver, salient } = rule;
+  const { format, solver, salient, refine } = rule;
   const { values: weights } = tensor;
   const { rows, columns } = checkMatrix(tensor);
   if (rule.needsStatistics && !statistics) {
@@ -51,7 +51,9 @@ export function quantizeMatrix(
   }
   const input = { weights, rows, columns, format, kernels, statistics };
   const count = salient ? Math.round(salient.fraction * weights.length) : 0;
-  const matrix = solver.solve(count > 0 ? { ...input, salient: selectSalient(count) } : input);
+  const task = count > 0 ? { ...input, salient: selectSalient(count) } : input;
+  const solved = solver.solve(task);
+  const matrix = refine ? refine.method.refine(solved, task, refine.options) : solved;
   const dequantized = dequantize(matrix);
   return { matrix, dequantized, relativeError: relativeSquaredError(weights, dequantized) };
 

@@ -6,17 +6,20 @@ import {
   type Registry,
 } from '@lbs/format';
 import { type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
+import { coordinateDescent } from '../refinement/coordinate-descent.js';
+import type { Refinement, RefinementOptions } from '../refinement/refinement.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Solver } from '../solvers/solver.js';
 import type { RecipeRule } from './recipe.js';
 
-/** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
+/** What recipes can name. Extend the lists to use formats, solvers, scores and refinements of your own. */
 export interface QuantizerParts {
   readonly formats: Registry<NumberFormat>;
   readonly solvers: Registry<Solver>;
   readonly scores: Registry<SaliencyScore>;
+  readonly refinements: Registry<Refinement>;
 }
 
 /** The parts that come with the toolkit. */
@@ -24,6 +27,7 @@ export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
   solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
+  refinements: createRegistry<Refinement>('refinement', [coordinateDescent]),
 };
 
 /** What scores need that is measured on the inputs of a layer. */
@@ -34,6 +38,7 @@ export class ResolvedRule {
   readonly format: NumberFormat;
   readonly solver: Solver;
   readonly salient: { readonly score: SaliencyScore; readonly fraction: number } | undefined;
+  readonly refine: { readonly method: Refinement; readonly options: RefinementOptions } | undefined;
   readonly matches: (module: string) => boolean;
 
   constructor(
@@ -46,6 +51,10 @@ export class ResolvedRule {
       score: parts.scores.get(rule.salient.score),
       fraction: rule.salient.fraction,
     };
+    this.refine = rule.refine && {
+      method: parts.refinements.get(rule.refine.method),
+      options: { rounds: rule.refine.rounds, leastGain: rule.refine.leastGain },
+    };
     this.matches = matchesAny(rule.targets);
   }
 
@@ -53,6 +62,11 @@ export class ResolvedRule {
   get needsStatistics(): boolean {
     const { calibrate = false } = this.rule;
     const scoreNeeds = this.salient?.score.needs ?? [];
-    return calibrate || this.solver.needsStatistics || scoreNeeds.some((need) => ofInputs.includes(need));
+    return (
+      calibrate ||
+      this.solver.needsStatistics ||
+      this.refine?.method.needsStatistics === true ||
+      scoreNeeds.some((need) => ofInputs.includes(need))
+    );
   }
 }
