@@ -57,7 +57,7 @@ export const coordinateDescent: Refinement = {
           gain += value;
         }
         first ||= gain;
-        if (!(gain > leastGain * first)) break;
+        if (!(gain > 0) || gain < leastGain * first) break;
       }
       const { residuals, ...codes } = refinement.read();
       refined = { ...refined, ...packMatrixCodes(codes, matrix) };
