@@ -26,22 +26,24 @@ export class SearchHeader extends LevelRows {
   groups: u32;
   /** Columns whose codes are chosen together: the sharing block, or any number where no bits are shared. */
   block: u32;
-  /** [columns] float32: how much the squared error of each column counts. */
-  importance: usize;
   /** [columns] u32: the group of each column, in the order in which columns are searched. */
   groupOfColumn: usize;
   /** [columns, columns] float32, upper triangular: the Cholesky factor U of the inverse Hessian; 0 for rounding without feedback. */
   upper: usize;
-  /** [columns] float32: 1 / U_jj, or the square root of the importance. */
-  errorWeights: usize;
 }
 
 /**
- * How well scales fit a strip: `errors` [groups, 16], for each group and row the squared error of rounding without feedback, weighted by the
- * importance of the columns. `parameters` [groups, 3, 16] are the scales, their inverses (0 for a scale of 0) and the offsets that are taken
+ * How well scales fit a strip: `errors` [groups, 16], for each group and row the squared error of rounding without feedback, weighted by
+ * `importance` [columns, 16]. `parameters` [groups, 3, 16] are the scales, their inverses (0 for a scale of 0) and the offsets that are taken
  * from levels.
  */
-export function evaluateScales(header: SearchHeader, strip: usize, parameters: usize, errors: usize): void {
+export function evaluateScales(
+  header: SearchHeader,
+  strip: usize,
+  parameters: usize,
+  importance: usize,
+  errors: usize,
+): void {
   for (let group: u32 = 0; group < header.groups; group++, parameters += 3 * stripStride, errors += stripStride) {
     const s0 = v128.load(parameters);
     const s1 = v128.load(parameters, 16);
@@ -89,11 +91,11 @@ export function evaluateScales(header: SearchHeader, strip: usize, parameters: u
           w1 = f32x4.sub(w1, f32x4.mul(f32x4.sub(level1, o1), s1));
           w2 = f32x4.sub(w2, f32x4.mul(f32x4.sub(level2, o2), s2));
           w3 = f32x4.sub(w3, f32x4.mul(f32x4.sub(level3, o3), s3));
-          const factor = v128.load32_splat(header.importance + 4 * j);
-          sum0 = f32x4.add(sum0, f32x4.mul(f32x4.mul(w0, w0), factor));
-          sum1 = f32x4.add(sum1, f32x4.mul(f32x4.mul(w1, w1), factor));
-          sum2 = f32x4.add(sum2, f32x4.mul(f32x4.mul(w2, w2), factor));
-          sum3 = f32x4.add(sum3, f32x4.mul(f32x4.mul(w3, w3), factor));
+          const factor = importance + j * stripStride;
+          sum0 = f32x4.add(sum0, f32x4.mul(f32x4.mul(w0, w0), v128.load(factor)));
+          sum1 = f32x4.add(sum1, f32x4.mul(f32x4.mul(w1, w1), v128.load(factor, 16)));
+          sum2 = f32x4.add(sum2, f32x4.mul(f32x4.mul(w2, w2), v128.load(factor, 32)));
+          sum3 = f32x4.add(sum3, f32x4.mul(f32x4.mul(w3, w3), v128.load(factor, 48)));
         }
         best0 = f32x4.pmin(best0, sum0);
         best1 = f32x4.pmin(best1, sum1);
@@ -117,7 +119,8 @@ export function evaluateScales(header: SearchHeader, strip: usize, parameters: u
  * sum of ((w - q) * error weight)^2. With `header.upper` the rounding errors are fed back: through the columns of the block while a
  * row of the table is tried (so the shared bits are part of the search), and to all later columns when it is chosen.
  *
- * `strip` is changed to what the codes were chosen for. `parameters` are those of `evaluateScales`. `salient` is [columns, 16]
+ * `strip` is changed to what the codes were chosen for. `parameters` are those of `evaluateScales`, `errorWeights` [columns, 16] are 1 / U_jj, or
+ * without feedback the square roots of the importance. `salient` is [columns, 16]
  * bytes, 255 for a salient weight, or 0 for none; `sigmas` [2, 16] their scales and the inverses. Writes `codes` [columns, 16] bytes, `shared` [blocks, 16] bytes, `residuals`
  * [columns, 16] int8, and adds to `losses` [16] the least sums. Scratch holds 4 * block * 64 bytes.
  */
@@ -125,6 +128,7 @@ export function searchCodes(
   header: SearchHeader,
   strip: usize,
   parameters: usize,
+  errorWeights: usize,
   salient: usize,
   sigmas: usize,
   codes: usize,
@@ -216,11 +220,11 @@ export function searchCodes(
           c2 = i32x4.add(c2, i32x4.shl(i32x4.trunc_sat_f32x4_s(r2), 8));
           c3 = i32x4.add(c3, i32x4.shl(i32x4.trunc_sat_f32x4_s(r3), 8));
         }
-        const weight = v128.load32_splat(header.errorWeights + 4 * j);
-        w0 = f32x4.mul(w0, weight);
-        w1 = f32x4.mul(w1, weight);
-        w2 = f32x4.mul(w2, weight);
-        w3 = f32x4.mul(w3, weight);
+        const weight = errorWeights + j * stripStride;
+        w0 = f32x4.mul(w0, v128.load(weight));
+        w1 = f32x4.mul(w1, v128.load(weight, 16));
+        w2 = f32x4.mul(w2, v128.load(weight, 32));
+        w3 = f32x4.mul(w3, v128.load(weight, 48));
         sum0 = f32x4.add(sum0, f32x4.mul(w0, w0));
         sum1 = f32x4.add(sum1, f32x4.mul(w1, w1));
         sum2 = f32x4.add(sum2, f32x4.mul(w2, w2));

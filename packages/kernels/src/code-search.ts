@@ -12,7 +12,7 @@ export interface CodeSearchOptions {
   readonly weights: Float32Array;
   readonly rows: number;
   readonly columns: number;
-  /** [columns] how much the squared errors of a column count, at least 0. */
+  /** [columns] how much the squared errors of a column count, at least 0; or [rows, columns] for each weight. */
   readonly importance: Float32Array;
 }
 
@@ -57,6 +57,13 @@ export interface ChosenCodes {
   readonly loss: number;
 }
 
+/** Factors [columns, 16] of strips. */
+interface ColumnFactors {
+  readonly pointer: Pointer;
+  /** From strip to strip; 0 where all have the same. */
+  readonly stride: number;
+}
+
 /**
  * Chooses the codes of one matrix at scales that the caller tries. Rows do not depend on each other, and the work is cut into strips of 16 rows, so
  * that results are the same on any number of threads. `release` gives the memory back.
@@ -76,13 +83,15 @@ export class CodeSearch {
   readonly #weights: Pointer;
   /** [strips, groups, 3, 16] scales, their inverses and zero-points. */
   readonly #parameters: Pointer;
+  readonly #importance: ColumnFactors;
 
   /** Use `Kernels.searchCodes`. */
   constructor(arena: Arena, pool: ThreadPool, options: CodeSearchOptions) {
     const { format, weights, rows, columns, importance } = options;
-    if (weights.length !== rows * columns || importance.length !== columns) {
+    const isForEach = importance.length === rows * columns;
+    if (weights.length !== rows * columns || !(isForEach || importance.length === columns)) {
       throw new InvalidArgumentError(
-        `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns} importances, not ${weights.length} and ${importance.length}`,
+        `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns} or as many importances, not ${weights.length} and ${importance.length}`,
       );
     }
     this.#arena = arena;
@@ -97,6 +106,7 @@ export class CodeSearch {
     this.#weights = arena.allocate(this.#stripBytes * this.#strips);
     this.#parameters = arena.allocate(this.#parameterBytes * this.#strips);
     this.#writeWeights(this.#weights, this.#natural);
+    this.#importance = this.#writeImportance((value) => value);
   }
 
   /** Gives the memory back, together with what was allocated since the search was made. */
@@ -119,6 +129,7 @@ export class CodeSearch {
         header,
         this.#weights + strip * this.#stripBytes,
         this.#parameters + strip * this.#parameterBytes,
+        this.#importance.pointer + strip * this.#importance.stride,
         errors + strip * errorBytes,
       ]);
       const found = this.#arena.float32(errors, (errorBytes / 4) * this.#strips);
@@ -144,6 +155,9 @@ export class CodeSearch {
       const weights = this.#arena.allocate(this.#stripBytes * this.#strips);
       this.#writeWeights(weights, order);
       const header = this.#writeHeader(order, feedback?.upper);
+      const errorWeights = feedback
+        ? this.#writeInverseDiagonal(feedback.upper)
+        : this.#writeImportance(Math.sqrt);
       const codeBytes = columns * stripRows;
       const codes = this.#arena.allocate(codeBytes * this.#strips);
       const shared = this.#arena.allocate(blocks * stripRows * this.#strips);
@@ -158,6 +172,7 @@ export class CodeSearch {
         header,
         weights + strip * this.#stripBytes,
         this.#parameters + strip * this.#parameterBytes,
+        errorWeights.pointer + strip * errorWeights.stride,
         mask && mask + strip * codeBytes,
         sigmas + strip * 2 * 4 * stripRows,
         codes + strip * codeBytes,
@@ -237,21 +252,42 @@ export class CodeSearch {
     return pointer;
   }
 
+  /** A function of the importances, in the order of the row. */
+  #writeImportance(map: (importance: number) => number): ColumnFactors {
+    const { rows, columns, importance } = this.#options;
+    const values = importance.map(map);
+    if (importance.length === columns) return this.#writeColumnFactors(values);
+    const pointer = this.#arena.allocate(this.#stripBytes * this.#strips);
+    const target = this.#arena.float32(pointer, this.#strips * columns * stripRows);
+    writeStrips(target, values, { rows, order: this.#natural });
+    return { pointer, stride: this.#stripBytes };
+  }
+
+  /** 1 / U_jj. */
+  #writeInverseDiagonal(upper: Pointer): ColumnFactors {
+    const { columns } = this.#options;
+    const factor = this.#arena.float32(upper, columns * columns);
+    return this.#writeColumnFactors(
+      Float32Array.from({ length: columns }, (_, k) => 1 / factor[k * columns + k]!),
+    );
+  }
+
+  /** The same for all rows. */
+  #writeColumnFactors(values: Float32Array): ColumnFactors {
+    const inLanes = Float32Array.from({ length: values.length * stripRows }, (_, i) => {
+      return values[Math.floor(i / stripRows)]!;
+    });
+    return { pointer: this.#arena.copy(inLanes), stride: 0 };
+  }
+
   /** Writes the `SearchHeader` of assembly/code-search.ts. */
   #writeHeader(order: Uint32Array, upper: Pointer | undefined): Pointer {
-    const { format, columns, importance } = this.#options;
-    const inverseDiagonal = (factor: Pointer) => {
-      const matrix = this.#arena.float32(factor, columns * columns);
-      return Float32Array.from({ length: columns }, (_, k) => 1 / matrix[k * columns + k]!);
-    };
-    const errorWeights = upper ? inverseDiagonal(upper) : importance.map(Math.sqrt);
+    const { format, columns } = this.#options;
     const groupOfColumn = order.map((column) => Math.floor(column / format.groupSize));
     return writeLevelHeader(this.#arena, format, [
       ...[columns, format.groupSize, this.#groups, this.#block],
-      this.#arena.copy(importance),
       this.#arena.copy(groupOfColumn),
       upper ?? 0,
-      this.#arena.copy(errorWeights),
     ]);
   }
 }

@@ -19,7 +19,7 @@ export interface WasmExports {
     scores: number,
   ): void;
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
-  evaluateScales(header: number, strip: number, parameters: number, errors: number): void;
+  evaluateScales(header: number, strip: number, parameters: number, importance: number, errors: number): void;
   exponentials(values: number, length: number): void;
   invertFactor(block: number, stride: number, size: number, scratch: number): number;
   multiplyDense(
@@ -91,6 +91,7 @@ export interface WasmExports {
     header: number,
     strip: number,
     parameters: number,
+    errorWeights: number,
     salient: number,
     sigmas: number,
     codes: number,

@@ -20,5 +20,6 @@ export * from './scales/storable-scales.js';
 export * from './solvers/encode-matrix.js';
 export * from './solvers/gptq.js';
 export * from './solvers/hqq.js';
+export * from './solvers/imatrix.js';
 export * from './solvers/round-to-nearest.js';
 export * from './solvers/solver.js';

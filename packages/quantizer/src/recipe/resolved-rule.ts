@@ -10,6 +10,7 @@ import { coordinateDescent } from '../refinement/coordinate-descent.js';
 import type { Refinement, RefinementOptions } from '../refinement/refinement.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
+import { imatrix } from '../solvers/imatrix.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Solver } from '../solvers/solver.js';
 import type { RecipeRule } from './recipe.js';
@@ -25,7 +26,7 @@ export interface QuantizerParts {
 /** The parts that come with the toolkit. */
 export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
-  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
+  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq, imatrix]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
   refinements: createRegistry<Refinement>('refinement', [coordinateDescent]),
 };

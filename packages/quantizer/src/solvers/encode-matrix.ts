@@ -11,7 +11,7 @@ const feedbackHeadroom = 1.15;
 
 /** How the codes of a matrix are chosen. */
 export interface EncodingOptions {
-  /** [columns] how much the squared error of each input feature counts. */
+  /** [columns] how much the squared error of each input feature counts; or [rows, columns] of each weight. */
   readonly importance: Float32Array;
   readonly feedback?: ErrorFeedback | undefined;
   /** Chooses scales and zero-points for the weights of a matrix; default: those with the least importance-weighted squared error. */
@@ -71,10 +71,14 @@ function chooseScales(
   for (const index of salient ?? []) fitted[index] = 0;
   if (fitScales) return fitScales({ weights: fitted, rows, columns, format });
   if (format.zeroPoint) {
+    const ofRow = (values: Float32Array, r: number) => values.subarray(r * columns, (r + 1) * columns);
     return searchScales(format, createRowEncoder(format), {
       rows,
       columns,
-      row: (r) => ({ weights: fitted.subarray(r * columns, (r + 1) * columns), importance }),
+      row: (r) => ({
+        weights: ofRow(fitted, r),
+        importance: importance.length === columns ? importance : ofRow(importance, r),
+      }),
     });
   }
   const search = kernels.searchCodes({ format, weights: fitted, rows, columns, importance });
