@@ -1,125 +1,49 @@
 /**
  * The search for codes: 16 rows of a matrix at a time, a row in each lane, so that the feedback of rounding errors from column to
- * column costs no shuffling. A *strip* is 16 rows as [columns, 16] float32.
- *
- * `levels` holds for each of the 2^s rows of a format's level table the 2^b levels it offers, less the centre:
- * [first level, then (border, step to the next level) for the others]. A weight at or above a border takes the level above it.
+ * column costs no shuffling.
  */
 
-/** Bytes of a strip's column: 16 float32. */
-export const stripStride: u32 = 64;
+import { feedBack } from './feed-back';
+import {
+  code0,
+  code1,
+  code2,
+  code3,
+  LevelRows,
+  level0,
+  level1,
+  level2,
+  level3,
+  nearest,
+} from './level-rows';
+import { laneMask, residualCodes, storeBytes, stripStride } from './strip';
 
 /** Where the search of a matrix finds its parts; written by src/code-search.ts, one field a 32-bit word. */
 @unmanaged
-export class SearchHeader {
+export class SearchHeader extends LevelRows {
   columns: u32;
   groupSize: u32;
   groups: u32;
   /** Columns whose codes are chosen together: the sharing block, or any number where no bits are shared. */
   block: u32;
-  /** 2^s and 2^b. */
-  tableRows: u32;
-  levelsPerRow: u32;
-  /** Whether the levels of a table row are evenly spaced by `levelStep`. */
-  isLinear: u32;
-  levelStep: f32;
-  levels: usize;
-  /** [columns] float32: how much the squared error of each column counts. */
-  importance: usize;
   /** [columns] u32: the group of each column, in the order in which columns are searched. */
   groupOfColumn: usize;
   /** [columns, columns] float32, upper triangular: the Cholesky factor U of the inverse Hessian; 0 for rounding without feedback. */
   upper: usize;
-  /** [columns] float32: 1 / U_jj, or the square root of the importance. */
-  errorWeights: usize;
-}
-
-// The levels nearest to 16 values, and their private codes as int32, are left here for the caller: AssemblyScript has no tuples.
-let level0: v128 = f32x4.splat(0);
-let level1: v128 = f32x4.splat(0);
-let level2: v128 = f32x4.splat(0);
-let level3: v128 = f32x4.splat(0);
-let code0: v128 = i32x4.splat(0);
-let code1: v128 = i32x4.splat(0);
-let code2: v128 = i32x4.splat(0);
-let code3: v128 = i32x4.splat(0);
-
-@inline
-function linearCode(x: v128, first: v128, inverseStep: v128, last: v128): v128 {
-  const code = f32x4.nearest(f32x4.mul(f32x4.sub(x, first), inverseStep));
-  return f32x4.min(f32x4.max(code, f32x4.splat(0)), last);
-}
-
-@inline
-function nearestLinear(header: SearchHeader, row: u32, x0: v128, x1: v128, x2: v128, x3: v128): void {
-  const first = v128.load32_splat(header.levels + 8 * <usize>row * header.levelsPerRow);
-  const step = f32x4.splat(header.levelStep);
-  const inverseStep = f32x4.splat(1 / header.levelStep);
-  const last = f32x4.splat(<f32>(header.levelsPerRow - 1));
-  const c0 = linearCode(x0, first, inverseStep, last);
-  const c1 = linearCode(x1, first, inverseStep, last);
-  const c2 = linearCode(x2, first, inverseStep, last);
-  const c3 = linearCode(x3, first, inverseStep, last);
-  level0 = f32x4.add(first, f32x4.mul(c0, step));
-  level1 = f32x4.add(first, f32x4.mul(c1, step));
-  level2 = f32x4.add(first, f32x4.mul(c2, step));
-  level3 = f32x4.add(first, f32x4.mul(c3, step));
-  code0 = i32x4.trunc_sat_f32x4_s(c0);
-  code1 = i32x4.trunc_sat_f32x4_s(c1);
-  code2 = i32x4.trunc_sat_f32x4_s(c2);
-  code3 = i32x4.trunc_sat_f32x4_s(c3);
-}
-
-@inline
-function nearestInTable(header: SearchHeader, row: u32, x0: v128, x1: v128, x2: v128, x3: v128): void {
-  let place = header.levels + 8 * <usize>row * header.levelsPerRow;
-  const end = place + 8 * header.levelsPerRow - 4;
-  let l0 = v128.load32_splat(place);
-  let l1 = l0;
-  let l2 = l0;
-  let l3 = l0;
-  let c0: v128 = i32x4.splat(0);
-  let c1: v128 = i32x4.splat(0);
-  let c2: v128 = i32x4.splat(0);
-  let c3: v128 = i32x4.splat(0);
-  for (place += 4; place < end; place += 8) {
-    const border = v128.load32_splat(place);
-    const step = v128.load32_splat(place, 4);
-    const m0 = f32x4.ge(x0, border);
-    const m1 = f32x4.ge(x1, border);
-    const m2 = f32x4.ge(x2, border);
-    const m3 = f32x4.ge(x3, border);
-    l0 = f32x4.add(l0, v128.and(m0, step));
-    l1 = f32x4.add(l1, v128.and(m1, step));
-    l2 = f32x4.add(l2, v128.and(m2, step));
-    l3 = f32x4.add(l3, v128.and(m3, step));
-    c0 = i32x4.sub(c0, m0);
-    c1 = i32x4.sub(c1, m1);
-    c2 = i32x4.sub(c2, m2);
-    c3 = i32x4.sub(c3, m3);
-  }
-  level0 = l0;
-  level1 = l1;
-  level2 = l2;
-  level3 = l3;
-  code0 = c0;
-  code1 = c1;
-  code2 = c2;
-  code3 = c3;
-}
-
-@inline
-function nearest(header: SearchHeader, row: u32, x0: v128, x1: v128, x2: v128, x3: v128): void {
-  if (header.isLinear) nearestLinear(header, row, x0, x1, x2, x3);
-  else nearestInTable(header, row, x0, x1, x2, x3);
 }
 
 /**
- * How well scales fit a strip: `errors` [groups, 16], for each group and row the squared error of rounding without feedback, weighted by the
- * importance of the columns. `parameters` [groups, 3, 16] are the scales, their inverses (0 for a scale of 0) and the offsets that are taken
+ * How well scales fit a strip: `errors` [groups, 16], for each group and row the squared error of rounding without feedback, weighted by
+ * `importance` [columns, 16]. `parameters` [groups, 3, 16] are the scales, their inverses (0 for a scale of 0) and the offsets that are taken
  * from levels.
  */
-export function evaluateScales(header: SearchHeader, strip: usize, parameters: usize, errors: usize): void {
+export function evaluateScales(
+  header: SearchHeader,
+  strip: usize,
+  parameters: usize,
+  importance: usize,
+  errors: usize,
+): void {
   for (let group: u32 = 0; group < header.groups; group++, parameters += 3 * stripStride, errors += stripStride) {
     const s0 = v128.load(parameters);
     const s1 = v128.load(parameters, 16);
@@ -167,11 +91,11 @@ export function evaluateScales(header: SearchHeader, strip: usize, parameters: u
           w1 = f32x4.sub(w1, f32x4.mul(f32x4.sub(level1, o1), s1));
           w2 = f32x4.sub(w2, f32x4.mul(f32x4.sub(level2, o2), s2));
           w3 = f32x4.sub(w3, f32x4.mul(f32x4.sub(level3, o3), s3));
-          const factor = v128.load32_splat(header.importance + 4 * j);
-          sum0 = f32x4.add(sum0, f32x4.mul(f32x4.mul(w0, w0), factor));
-          sum1 = f32x4.add(sum1, f32x4.mul(f32x4.mul(w1, w1), factor));
-          sum2 = f32x4.add(sum2, f32x4.mul(f32x4.mul(w2, w2), factor));
-          sum3 = f32x4.add(sum3, f32x4.mul(f32x4.mul(w3, w3), factor));
+          const factor = importance + j * stripStride;
+          sum0 = f32x4.add(sum0, f32x4.mul(f32x4.mul(w0, w0), v128.load(factor)));
+          sum1 = f32x4.add(sum1, f32x4.mul(f32x4.mul(w1, w1), v128.load(factor, 16)));
+          sum2 = f32x4.add(sum2, f32x4.mul(f32x4.mul(w2, w2), v128.load(factor, 32)));
+          sum3 = f32x4.add(sum3, f32x4.mul(f32x4.mul(w3, w3), v128.load(factor, 48)));
         }
         best0 = f32x4.pmin(best0, sum0);
         best1 = f32x4.pmin(best1, sum1);
@@ -190,90 +114,13 @@ export function evaluateScales(header: SearchHeader, strip: usize, parameters: u
   }
 }
 
-/** Rounds what a dense code leaves of salient weights to a multiple of sigma; returns the residual codes, 0 in other lanes. */
-@inline
-function residualCodes(left: v128, inverseSigma: v128, mask: v128): v128 {
-  const code = f32x4.nearest(f32x4.mul(left, inverseSigma));
-  return v128.and(f32x4.min(f32x4.max(code, f32x4.splat(-127)), f32x4.splat(127)), mask);
-}
-
-/** The mask of four lanes from four bytes, 0 or 255. */
-@inline
-function laneMask(bytes: usize): v128 {
-  return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(bytes)));
-}
-
-/** target -= sum over the block's columns of U[column, target] * error, for two columns of the strip. */
-@inline
-function feedBack(strip: usize, upper: usize, columns: u32, errors: usize, count: u32, from: u32, target: u32): void {
-  const w = strip + target * stripStride;
-  let a0 = v128.load(w);
-  let a1 = v128.load(w, 16);
-  let a2 = v128.load(w, 32);
-  let a3 = v128.load(w, 48);
-  let u = upper + 4 * (<usize>from * columns + target);
-  for (let i: u32 = 0; i < count; i++) {
-    const factor = v128.load32_splat(u);
-    a0 = f32x4.sub(a0, f32x4.mul(factor, v128.load(errors)));
-    a1 = f32x4.sub(a1, f32x4.mul(factor, v128.load(errors, 16)));
-    a2 = f32x4.sub(a2, f32x4.mul(factor, v128.load(errors, 32)));
-    a3 = f32x4.sub(a3, f32x4.mul(factor, v128.load(errors, 48)));
-    errors += stripStride;
-    u += 4 * columns;
-  }
-  v128.store(w, a0);
-  v128.store(w, a1, 16);
-  v128.store(w, a2, 32);
-  v128.store(w, a3, 48);
-}
-
-/** As `feedBack`, for two neighbouring columns, which read the errors once. */
-@inline
-function feedBackPair(strip: usize, upper: usize, columns: u32, errors: usize, count: u32, from: u32, target: u32): void {
-  const w = strip + target * stripStride;
-  let a0 = v128.load(w);
-  let a1 = v128.load(w, 16);
-  let a2 = v128.load(w, 32);
-  let a3 = v128.load(w, 48);
-  let b0 = v128.load(w, 64);
-  let b1 = v128.load(w, 80);
-  let b2 = v128.load(w, 96);
-  let b3 = v128.load(w, 112);
-  let u = upper + 4 * (<usize>from * columns + target);
-  for (let i: u32 = 0; i < count; i++) {
-    const ua = v128.load32_splat(u);
-    const ub = v128.load32_splat(u, 4);
-    let e = v128.load(errors);
-    a0 = f32x4.sub(a0, f32x4.mul(ua, e));
-    b0 = f32x4.sub(b0, f32x4.mul(ub, e));
-    e = v128.load(errors, 16);
-    a1 = f32x4.sub(a1, f32x4.mul(ua, e));
-    b1 = f32x4.sub(b1, f32x4.mul(ub, e));
-    e = v128.load(errors, 32);
-    a2 = f32x4.sub(a2, f32x4.mul(ua, e));
-    b2 = f32x4.sub(b2, f32x4.mul(ub, e));
-    e = v128.load(errors, 48);
-    a3 = f32x4.sub(a3, f32x4.mul(ua, e));
-    b3 = f32x4.sub(b3, f32x4.mul(ub, e));
-    errors += stripStride;
-    u += 4 * columns;
-  }
-  v128.store(w, a0);
-  v128.store(w, a1, 16);
-  v128.store(w, a2, 32);
-  v128.store(w, a3, 48);
-  v128.store(w, b0, 64);
-  v128.store(w, b1, 80);
-  v128.store(w, b2, 96);
-  v128.store(w, b3, 112);
-}
-
 /**
  * Chooses the codes of a strip, column by column; every block tries each row of the level table and keeps the one with the least
  * sum of ((w - q) * error weight)^2. With `header.upper` the rounding errors are fed back: through the columns of the block while a
  * row of the table is tried (so the shared bits are part of the search), and to all later columns when it is chosen.
  *
- * `strip` is changed to what the codes were chosen for. `parameters` are those of `evaluateScales`. `salient` is [columns, 16]
+ * `strip` is changed to what the codes were chosen for. `parameters` are those of `evaluateScales`, `errorWeights` [columns, 16] are 1 / U_jj, or
+ * without feedback the square roots of the importance. `salient` is [columns, 16]
  * bytes, 255 for a salient weight, or 0 for none; `sigmas` [2, 16] their scales and the inverses. Writes `codes` [columns, 16] bytes, `shared` [blocks, 16] bytes, `residuals`
  * [columns, 16] int8, and adds to `losses` [16] the least sums. Scratch holds 4 * block * 64 bytes.
  */
@@ -281,6 +128,7 @@ export function searchCodes(
   header: SearchHeader,
   strip: usize,
   parameters: usize,
+  errorWeights: usize,
   salient: usize,
   sigmas: usize,
   codes: usize,
@@ -372,11 +220,11 @@ export function searchCodes(
           c2 = i32x4.add(c2, i32x4.shl(i32x4.trunc_sat_f32x4_s(r2), 8));
           c3 = i32x4.add(c3, i32x4.shl(i32x4.trunc_sat_f32x4_s(r3), 8));
         }
-        const weight = v128.load32_splat(header.errorWeights + 4 * j);
-        w0 = f32x4.mul(w0, weight);
-        w1 = f32x4.mul(w1, weight);
-        w2 = f32x4.mul(w2, weight);
-        w3 = f32x4.mul(w3, weight);
+        const weight = errorWeights + j * stripStride;
+        w0 = f32x4.mul(w0, v128.load(weight));
+        w1 = f32x4.mul(w1, v128.load(weight, 16));
+        w2 = f32x4.mul(w2, v128.load(weight, 32));
+        w3 = f32x4.mul(w3, v128.load(weight, 48));
         sum0 = f32x4.add(sum0, f32x4.mul(w0, w0));
         sum1 = f32x4.add(sum1, f32x4.mul(w1, w1));
         sum2 = f32x4.add(sum2, f32x4.mul(w2, w2));
@@ -439,15 +287,7 @@ export function searchCodes(
       }
     }
     if (upper) {
-      let target = to;
-      for (; target + 1 < columns; target += 2) feedBackPair(strip, upper, columns, bestErrors, to - from, from, target);
-      if (target < columns) feedBack(strip, upper, columns, bestErrors, to - from, from, target);
+      feedBack(strip, upper + 4 * <usize>from * columns, 4 * columns, 4, bestErrors, to - from, to, columns);
     }
   }
-}
-
-/** Sixteen int32 from 0 to 255 as bytes. */
-@inline
-function storeBytes(target: usize, a: v128, b: v128, c: v128, d: v128): void {
-  v128.store(target, i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_u(a, b), i16x8.narrow_i32x4_u(c, d)));
 }

@@ -7,5 +7,6 @@ export { invertFactor, productScratchBytes, updateProduct } from './linear-algeb
 export { packRows, packSharedRows, unpackRows, unpackSharedRows } from './pack';
 export { dequantizeRow, multiplyPanels } from './panel';
 export { quantizeActivations } from './quantize-activations';
+export { refineStrip } from './refine-codes';
 export { transposeTokens } from './salient';
 export { multiplyVector, prepareVector } from './vector-product';

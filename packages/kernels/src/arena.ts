@@ -69,6 +69,15 @@ export class Arena {
     }
   }
 
+  /** Address of a copy of `values`. */
+  copy(values: Float32Array | Uint32Array | Uint8Array): Pointer {
+    const pointer = this.allocate(values.byteLength);
+    this.uint8(pointer, values.byteLength).set(
+      new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    );
+    return pointer;
+  }
+
   float32(pointer: Pointer, length: number): Float32Array {
     return new Float32Array(this.memory.buffer, pointer, length);
   }

@@ -126,7 +126,8 @@ function searchPlainly(
             residual = Math.min(Math.max(Math.round(left / salient.scales[r]!), -127), 127);
             left -= salient.scales[r]! * residual;
           }
-          const weight = feedback ? 1 / upper[k * (columns + 1)]! : Math.sqrt(importance[column]!);
+          const counts = importance[importance.length === columns ? column : r * columns + column]!;
+          const weight = feedback ? 1 / upper[k * (columns + 1)]! : Math.sqrt(counts);
           trial.errors.push(left * weight);
           trial.codes.push(code);
           trial.residuals.push(residual);
@@ -217,8 +218,21 @@ describe.each(formats.map((format) => [format.name, format] as const))(
       },
     );
 
-    test('gives the errors of rounding for each group', async () => {
+    test('counts each weight as its own importance says', async () => {
+      const random = createRandom(7);
+      const importance = Float32Array.from({ length: 35 * 100 }, () => random() ** 4);
+      const problem = { ...createProblem(format, 35, 100, 3), importance };
+      const options = { feedback: false, withSalient: true };
+      const expected = searchPlainly(problem, options);
+      const chosen = await searchWithKernels(problem, options);
+      expect(Math.abs(chosen.loss / expected.loss - 1)).toBeLessThan(1e-3);
+      expect(differingRows(problem, chosen.codes, expected.codes)).toBeLessThanOrEqual(2);
+    });
+
+    test.each([100, 1900])('gives the errors of rounding for each group (%i importances)', async (count) => {
       const problem = createProblem(format, 19, 100, 3);
+      const random = createRandom(8);
+      Object.assign(problem, { importance: Float32Array.from({ length: count }, random) });
       const kernels = await createKernels();
       const search = kernels.searchCodes(problem);
       const errors = search.errors(problem.parameters);
@@ -255,5 +269,7 @@ test('refuses weights and importances of another size', async () => {
     columns: 2,
     importance: new Float32Array(2),
   };
-  expect(() => kernels.searchCodes(problem)).toThrow('has 4 weights and 2 importances, not 3 and 2');
+  expect(() => kernels.searchCodes(problem)).toThrow(
+    'has 4 weights and 2 or as many importances, not 3 and 2',
+  );
 });

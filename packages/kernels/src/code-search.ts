@@ -1,11 +1,9 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
-import { levelRows } from './level-rows.js';
+import { searchBlock, writeLevelHeader } from './level-rows.js';
+import { salientMask, unitOf, writeGroupParameters, writeSigmas } from './strip-arrays.js';
 import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
 import type { KernelCall, ThreadPool } from './thread-pool.js';
-
-/** Columns that are rounded between two passes of feedback where no bits are shared. */
-const blockWithoutSharing = 16;
 
 /** A matrix whose codes are to be chosen. */
 export interface CodeSearchOptions {
@@ -14,7 +12,7 @@ export interface CodeSearchOptions {
   readonly weights: Float32Array;
   readonly rows: number;
   readonly columns: number;
-  /** [columns] how much the squared errors of a column count, at least 0. */
+  /** [columns] how much the squared errors of a column count, at least 0; or [rows, columns] for each weight. */
   readonly importance: Float32Array;
 }
 
@@ -59,6 +57,13 @@ export interface ChosenCodes {
   readonly loss: number;
 }
 
+/** Factors [columns, 16] of strips. */
+interface ColumnFactors {
+  readonly pointer: Pointer;
+  /** From strip to strip; 0 where all have the same. */
+  readonly stride: number;
+}
+
 /**
  * Chooses the codes of one matrix at scales that the caller tries. Rows do not depend on each other, and the work is cut into strips of 16 rows, so
  * that results are the same on any number of threads. `release` gives the memory back.
@@ -78,13 +83,15 @@ export class CodeSearch {
   readonly #weights: Pointer;
   /** [strips, groups, 3, 16] scales, their inverses and zero-points. */
   readonly #parameters: Pointer;
+  readonly #importance: ColumnFactors;
 
   /** Use `Kernels.searchCodes`. */
   constructor(arena: Arena, pool: ThreadPool, options: CodeSearchOptions) {
     const { format, weights, rows, columns, importance } = options;
-    if (weights.length !== rows * columns || importance.length !== columns) {
+    const isForEach = importance.length === rows * columns;
+    if (weights.length !== rows * columns || !(isForEach || importance.length === columns)) {
       throw new InvalidArgumentError(
-        `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns} importances, not ${weights.length} and ${importance.length}`,
+        `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns} or as many importances, not ${weights.length} and ${importance.length}`,
       );
     }
     this.#arena = arena;
@@ -93,13 +100,13 @@ export class CodeSearch {
     this.#mark = arena.mark();
     this.#strips = stripCount(rows);
     this.#groups = rowLayout(format, columns).groups;
-    this.#block = format.sharedBits > 0 ? format.sharingBlock : blockWithoutSharing;
+    this.#block = searchBlock(format);
     this.#natural = naturalOrder(columns);
-    const largest = weights.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
-    this.#unit = largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
+    this.#unit = unitOf(weights);
     this.#weights = arena.allocate(this.#stripBytes * this.#strips);
     this.#parameters = arena.allocate(this.#parameterBytes * this.#strips);
     this.#writeWeights(this.#weights, this.#natural);
+    this.#importance = this.#writeImportance((value) => value);
   }
 
   /** Gives the memory back, together with what was allocated since the search was made. */
@@ -122,6 +129,7 @@ export class CodeSearch {
         header,
         this.#weights + strip * this.#stripBytes,
         this.#parameters + strip * this.#parameterBytes,
+        this.#importance.pointer + strip * this.#importance.stride,
         errors + strip * errorBytes,
       ]);
       const found = this.#arena.float32(errors, (errorBytes / 4) * this.#strips);
@@ -147,6 +155,9 @@ export class CodeSearch {
       const weights = this.#arena.allocate(this.#stripBytes * this.#strips);
       this.#writeWeights(weights, order);
       const header = this.#writeHeader(order, feedback?.upper);
+      const errorWeights = feedback
+        ? this.#writeInverseDiagonal(feedback.upper)
+        : this.#writeImportance(Math.sqrt);
       const codeBytes = columns * stripRows;
       const codes = this.#arena.allocate(codeBytes * this.#strips);
       const shared = this.#arena.allocate(blocks * stripRows * this.#strips);
@@ -161,6 +172,7 @@ export class CodeSearch {
         header,
         weights + strip * this.#stripBytes,
         this.#parameters + strip * this.#parameterBytes,
+        errorWeights.pointer + strip * errorWeights.stride,
         mask && mask + strip * codeBytes,
         sigmas + strip * 2 * 4 * stripRows,
         codes + strip * codeBytes,
@@ -216,82 +228,66 @@ export class CodeSearch {
     writeStrips(strips, unit === 1 ? weights : weights.map((weight) => weight / unit), { rows, order });
   }
 
-  #writeParameters({ scales, zeroPoints }: GroupParameters): void {
-    const { rows } = this.#options;
+  #writeParameters(parameters: GroupParameters): void {
     const target = this.#arena.float32(this.#parameters, (this.#parameterBytes / 4) * this.#strips);
-    target.fill(0);
-    for (let row = 0; row < rows; row++) {
-      const lane = row % stripRows;
-      for (let group = 0; group < this.#groups; group++) {
-        const i = row * this.#groups + group;
-        const place = ((row - lane) * this.#groups + group * stripRows) * 3 + lane;
-        const scale = scales[i]! / this.#unit;
-        target[place] = scale;
-        target[place + stripRows] = inverse(scale);
-        target[place + 2 * stripRows] = zeroPoints?.[i] ?? 0;
-      }
-    }
+    writeGroupParameters(target, parameters, {
+      rows: this.#options.rows,
+      groups: this.#groups,
+      unit: this.#unit,
+    });
   }
 
-  #writeMask({ indices }: SalientSearch, order: Uint32Array): Pointer {
+  #writeMask(salient: SalientSearch, order: Uint32Array): Pointer {
     const { rows, columns } = this.#options;
-    const isSalient = new Uint8Array(rows * columns);
-    for (const index of indices) isSalient[index] = 255;
     const mask = this.#arena.allocate(columns * stripRows * this.#strips);
-    writeStrips(this.#arena.uint8(mask, columns * stripRows * this.#strips), isSalient, { rows, order });
+    const target = this.#arena.uint8(mask, columns * stripRows * this.#strips);
+    writeStrips(target, salientMask(salient, rows * columns), { rows, order });
     return mask;
   }
 
   /** [strips, 2, 16] sigmas and their inverses. */
-  #writeSigmas({ scales }: SalientSearch): Pointer {
+  #writeSigmas(salient: SalientSearch): Pointer {
     const pointer = this.#arena.allocate(2 * 4 * stripRows * this.#strips);
-    const target = this.#arena.float32(pointer, 2 * stripRows * this.#strips);
-    target.fill(0);
-    for (const [row, sigma] of scales.entries()) {
-      const scale = sigma / this.#unit;
-      const place = 2 * (row - (row % stripRows)) + (row % stripRows);
-      target[place] = scale;
-      target[place + stripRows] = inverse(scale);
-    }
+    writeSigmas(this.#arena.float32(pointer, 2 * stripRows * this.#strips), salient, this.#unit);
     return pointer;
+  }
+
+  /** A function of the importances, in the order of the row. */
+  #writeImportance(map: (importance: number) => number): ColumnFactors {
+    const { rows, columns, importance } = this.#options;
+    const values = importance.map(map);
+    if (importance.length === columns) return this.#writeColumnFactors(values);
+    const pointer = this.#arena.allocate(this.#stripBytes * this.#strips);
+    const target = this.#arena.float32(pointer, this.#strips * columns * stripRows);
+    writeStrips(target, values, { rows, order: this.#natural });
+    return { pointer, stride: this.#stripBytes };
+  }
+
+  /** 1 / U_jj. */
+  #writeInverseDiagonal(upper: Pointer): ColumnFactors {
+    const { columns } = this.#options;
+    const factor = this.#arena.float32(upper, columns * columns);
+    return this.#writeColumnFactors(
+      Float32Array.from({ length: columns }, (_, k) => 1 / factor[k * columns + k]!),
+    );
+  }
+
+  /** The same for all rows. */
+  #writeColumnFactors(values: Float32Array): ColumnFactors {
+    const inLanes = Float32Array.from({ length: values.length * stripRows }, (_, i) => {
+      return values[Math.floor(i / stripRows)]!;
+    });
+    return { pointer: this.#arena.copy(inLanes), stride: 0 };
   }
 
   /** Writes the `SearchHeader` of assembly/code-search.ts. */
   #writeHeader(order: Uint32Array, upper: Pointer | undefined): Pointer {
-    const { format, columns, importance } = this.#options;
-    const { tableRows, levelsPerRow, step, values } = levelRows(format);
-    const inverseDiagonal = (factor: Pointer) => {
-      const matrix = this.#arena.float32(factor, columns * columns);
-      return Float32Array.from({ length: columns }, (_, k) => 1 / matrix[k * columns + k]!);
-    };
-    const errorWeights = upper ? inverseDiagonal(upper) : importance.map(Math.sqrt);
+    const { format, columns } = this.#options;
     const groupOfColumn = order.map((column) => Math.floor(column / format.groupSize));
-    const fields = [
-      ...[columns, format.groupSize, this.#groups, this.#block, tableRows, levelsPerRow, step > 0 ? 1 : 0, 0],
-      ...[
-        this.#copy(values),
-        this.#copy(importance),
-        this.#copy(groupOfColumn),
-        upper ?? 0,
-        this.#copy(errorWeights),
-      ],
-    ];
-    const header = this.#arena.allocate(4 * fields.length);
-    this.#arena.uint32(header, fields.length).set(fields);
-    this.#arena.float32(header + 4 * 7, 1)[0] = step;
-    return header;
+    return writeLevelHeader(this.#arena, format, [
+      ...[columns, format.groupSize, this.#groups, this.#block],
+      this.#arena.copy(groupOfColumn),
+      upper ?? 0,
+    ]);
   }
-
-  #copy(values: Float32Array | Uint32Array): Pointer {
-    const pointer = this.#arena.allocate(values.byteLength);
-    this.#arena
-      .uint8(pointer, values.byteLength)
-      .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return pointer;
-  }
-}
-
-/** 0 for a scale of 0, and finite for the smallest ones: a weight of 0 stays 0. */
-function inverse(scale: number): number {
-  return scale > 0 ? Math.min(1 / scale, 2 ** 127) : 0;
 }

@@ -1,5 +1,13 @@
 export type { Pointer } from './arena.js';
 export type {
+  AssignedResiduals,
+  CodeAssignment,
+  CodeRefinement,
+  CodeRefinementOptions,
+  RefinementSweep,
+  ScaleCandidates,
+} from './code-refinement.js';
+export type {
   ChosenCodes,
   CodeSearch,
   CodeSearchOptions,

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import { Arena, type Pointer } from './arena.js';
+import { CodeRefinement, type CodeRefinementOptions } from './code-refinement.js';
 import { CodeSearch, type CodeSearchOptions } from './code-search.js';
 import { loadDenseMatrix } from './dense-matrix.js';
 import { LinearAlgebra } from './linear-algebra.js';
@@ -306,6 +307,11 @@ export class Kernels {
   /** Starts the search for the codes of a matrix; `release` it when they are chosen. */
   searchCodes(options: CodeSearchOptions): CodeSearch {
     return new CodeSearch(this.#arena, this.#pool, options);
+  }
+
+  /** Starts the refinement of chosen codes; `release` it when they are read. */
+  refineCodes(options: CodeRefinementOptions): CodeRefinement {
+    return new CodeRefinement(this.#arena, this.#pool, options);
   }
 
   /** A load that fails leaves nothing behind. */

@@ -1,4 +1,13 @@
 import type { NumberFormat } from '@lbs/format';
+import type { Arena, Pointer } from './arena.js';
+
+/** Columns that are rounded between two passes of feedback where no bits are shared; divides every group size. */
+const blockWithoutSharing = 16;
+
+/** Columns whose codes are chosen together. */
+export function searchBlock({ sharedBits, sharingBlock }: NumberFormat): number {
+  return sharedBits > 0 ? sharingBlock : blockWithoutSharing;
+}
 
 /** A format's level table as the code search reads it. */
 export interface LevelRows {
@@ -33,4 +42,15 @@ export function levelRows({ privateBits, sharedBits, levelTable }: NumberFormat)
   }
   const [step = 0] = steps;
   return { tableRows, levelsPerRow, step: steps.size === 1 ? step : 0, values };
+}
+
+/** Writes a header that begins with the `LevelRows` of assembly/level-rows.ts; `fields` are what follows. */
+export function writeLevelHeader(arena: Arena, format: NumberFormat, fields: readonly number[]): Pointer {
+  const { tableRows, levelsPerRow, step, values } = levelRows(format);
+  const levels = arena.copy(values);
+  const words = [tableRows, levelsPerRow, step > 0 ? 1 : 0, 0, levels, ...fields];
+  const header = arena.allocate(4 * words.length);
+  arena.uint32(header, words.length).set(words);
+  arena.float32(header + 4 * 3, 1)[0] = step;
+  return header;
 }

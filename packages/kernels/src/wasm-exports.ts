@@ -21,7 +21,7 @@ export interface WasmExports {
     receivedStride: number,
   ): void;
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
-  evaluateScales(header: number, strip: number, parameters: number, errors: number): void;
+  evaluateScales(header: number, strip: number, parameters: number, importance: number, errors: number): void;
   exponentials(values: number, length: number): void;
   invertFactor(block: number, stride: number, size: number, scratch: number): number;
   multiplyDense(
@@ -71,6 +71,7 @@ export interface WasmExports {
     scales: number,
     scratch: number,
   ): void;
+  refineStrip(header: number, strip: number, sweep: number): void;
   rmsNorm(
     input: number,
     weight: number,
@@ -92,6 +93,7 @@ export interface WasmExports {
     header: number,
     strip: number,
     parameters: number,
+    errorWeights: number,
     salient: number,
     sigmas: number,
     codes: number,

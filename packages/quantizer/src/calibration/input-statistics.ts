@@ -103,6 +103,17 @@ export class InputStatistics {
     return compensated;
   }
 
+  /** [columns, columns] a copy of H with the damping on its diagonal, so that it is positive definite. */
+  dampedHessian(): Float32Array {
+    const damped = this.moments.hessian.slice();
+    this.#damp(damped);
+    return damped;
+  }
+
+  #damp(matrix: Float32Array): void {
+    addToDiagonal(matrix, this.columns, this.damping * this.#mean() || 1);
+  }
+
   #mean(): number {
     return this.inputSquares.reduce((sum, square) => sum + square, 0) / this.columns;
   }
@@ -113,7 +124,7 @@ export class InputStatistics {
     const pointer = kernels.allocate(hessian.byteLength);
     const matrix = kernels.float32(pointer, hessian.length);
     permuteSymmetric(hessian, matrix, columns, order);
-    addToDiagonal(matrix, columns, this.damping * this.#mean() || 1);
+    this.#damp(matrix);
     kernels.linearAlgebra.inverseCholesky(pointer, columns);
     return pointer;
   }

@@ -39,13 +39,13 @@ export interface MatrixContext {
   readonly errorPropagation?: number | undefined;
 }
 
-/** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
+/** Quantizes one matrix by a rule: checks it, selects its salient weights, has the solver choose its codes and refines them. */
 export function quantizeMatrix(
   tensor: WeightTensor,
   rule: ResolvedRule,
   { kernels, statistics, errorPropagation }: MatrixContext,
 ): MatrixResult {
-  const { format, solver, salient } = rule;
+  const { format, solver, salient, refine } = rule;
   const { rows, columns } = checkMatrix(tensor);
   if (rule.needsStatistics && !statistics) {
     throw new InvalidArgumentError(
@@ -63,7 +63,9 @@ export function quantizeMatrix(
       : tensor.values;
   const input = { weights, rows, columns, format, kernels, statistics };
   const indices = salient && selectBy(salient);
-  const matrix = solver.solve(indices?.length ? { ...input, salient: indices } : input);
+  const task = indices?.length ? { ...input, salient: indices } : input;
+  const solved = solver.solve(task);
+  const matrix = refine ? refine.method.refine(solved, task, refine.options) : solved;
   const dequantized = dequantize(matrix);
   return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 

@@ -30,6 +30,15 @@ const salientSchema = v.strictObject({
   ),
 });
 
+const refineSchema = v.strictObject({
+  /** Name of a refinement. */
+  method: v.string(),
+  /** Most rounds; the refinement has a default. */
+  rounds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  /** Ends after a round that gains less than this share of what the first one gained; the refinement has a default. */
+  leastGain: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
+});
+
 const ruleSchema = v.strictObject({
   /** Module names, or `re:` and a regular expression for the whole name. */
   targets: v.pipe(v.array(v.string()), v.minLength(1)),
@@ -38,6 +47,8 @@ const ruleSchema = v.strictObject({
   /** Name of a solver. */
   solver: v.string(),
   salient: v.optional(salientSchema),
+  /** How the codes are improved after the solver has chosen them; they stay as they are without it. */
+  refine: v.optional(refineSchema),
   /** Whether the inputs of the layers are measured although the solver can do without: errors then count by the inputs' mean squares. */
   calibrate: v.optional(v.boolean()),
 });

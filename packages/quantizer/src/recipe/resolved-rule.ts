@@ -7,26 +7,31 @@ import {
 } from '@lbs/format';
 import { type Granularity, type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
 import { type TokenWeighting, tokenWeightings } from '../calibration/token-weighting.js';
+import { coordinateDescent } from '../refinement/coordinate-descent.js';
+import type { Refinement, RefinementOptions } from '../refinement/refinement.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
+import { imatrix } from '../solvers/imatrix.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Solver } from '../solvers/solver.js';
 import type { RecipeRule } from './recipe.js';
 
-/** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
+/** What recipes can name. Extend the lists to use formats, solvers, scores and refinements of your own. */
 export interface QuantizerParts {
   readonly formats: Registry<NumberFormat>;
   readonly solvers: Registry<Solver>;
   readonly scores: Registry<SaliencyScore>;
   readonly weightings: Registry<TokenWeighting>;
+  readonly refinements: Registry<Refinement>;
 }
 
 /** The parts that come with the toolkit. */
 export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
-  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
+  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq, imatrix]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
   weightings: createRegistry<TokenWeighting>('token weighting', tokenWeightings),
+  refinements: createRegistry<Refinement>('refinement', [coordinateDescent]),
 };
 
 /** What scores need that is measured on the inputs of a layer. */
@@ -46,6 +51,7 @@ export class ResolvedRule {
   readonly format: NumberFormat;
   readonly solver: Solver;
   readonly salient: SalientRule | undefined;
+  readonly refine: { readonly method: Refinement; readonly options: RefinementOptions } | undefined;
   readonly matches: (module: string) => boolean;
 
   constructor(
@@ -59,6 +65,10 @@ export class ResolvedRule {
       amount: rule.salient.amount,
       per: rule.salient.per ?? 'tensor',
     };
+    this.refine = rule.refine && {
+      method: parts.refinements.get(rule.refine.method),
+      options: { rounds: rule.refine.rounds, leastGain: rule.refine.leastGain },
+    };
     this.matches = matchesAny(rule.targets);
   }
 
@@ -66,6 +76,11 @@ export class ResolvedRule {
   get needsStatistics(): boolean {
     const { calibrate = false } = this.rule;
     const scoreNeeds = this.salient?.score.needs ?? [];
-    return calibrate || this.solver.needsStatistics || scoreNeeds.some((need) => ofInputs.includes(need));
+    return (
+      calibrate ||
+      this.solver.needsStatistics ||
+      this.refine?.method.needsStatistics === true ||
+      scoreNeeds.some((need) => ofInputs.includes(need))
+    );
   }
 }

@@ -21,7 +21,7 @@ interface WeightMatrix {
   readonly weights: Float32Array;
   readonly rows: number;
   readonly columns: number;
-  /** [columns] how much squared errors count. */
+  /** [columns] how much squared errors count; or [rows, columns] for each weight. */
   readonly importance: Float32Array;
 }
 
@@ -162,14 +162,16 @@ function closedFormScales(
   const blocks = Math.ceil(columns / sharingBlock);
   const products = new Float64Array(scales.length);
   const squares = new Float64Array(scales.length);
+  const importanceStride = importance.length === columns ? 0 : columns;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const i = row * columns + column;
       const low = sharedBits > 0 ? shared[row * blocks + Math.floor(column / sharingBlock)]! : 0;
       const level = levels[(codes[i]! << sharedBits) | low]! - centre;
       const group = row * groups + Math.floor(column / groupSize);
-      products[group]! += importance[column]! * weights[i]! * level;
-      squares[group]! += importance[column]! * level * level;
+      const counts = importance[row * importanceStride + column]!;
+      products[group]! += counts * weights[i]! * level;
+      squares[group]! += counts * level * level;
     }
   }
   return Float32Array.from(products, (product, i) =>

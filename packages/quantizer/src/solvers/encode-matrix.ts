@@ -1,16 +1,9 @@
-import {
-  chooseSalientScales,
-  dequantize,
-  packCodes,
-  packSharedCodes,
-  type QuantizedMatrix,
-  rowLayout,
-  type SalientWeights,
-} from '@lbs/format';
+import { chooseSalientScales, dequantize, type QuantizedMatrix, type SalientWeights } from '@lbs/format';
 import type { ChosenCodes, ErrorFeedback } from '@lbs/kernels';
 import { createRowEncoder } from '../scales/row-encoder.js';
 import { type MatrixScales, searchScales } from '../scales/scale-search.js';
 import { searchStorableScales } from '../scales/storable-scales.js';
+import { packMatrixCodes } from './codes-of-matrix.js';
 import type { SolverInput } from './solver.js';
 
 /** How far residuals may reach beyond those of rounding without feedback: weights move while errors are fed back. */
@@ -18,7 +11,7 @@ const feedbackHeadroom = 1.15;
 
 /** How the codes of a matrix are chosen. */
 export interface EncodingOptions {
-  /** [columns] how much the squared error of each input feature counts. */
+  /** [columns] how much the squared error of each input feature counts; or [rows, columns] of each weight. */
   readonly importance: Float32Array;
   readonly feedback?: ErrorFeedback | undefined;
   /** Chooses scales and zero-points for the weights of a matrix; default: those with the least importance-weighted squared error. */
@@ -78,10 +71,14 @@ function chooseScales(
   for (const index of salient ?? []) fitted[index] = 0;
   if (fitScales) return fitScales({ weights: fitted, rows, columns, format });
   if (format.zeroPoint) {
+    const ofRow = (values: Float32Array, r: number) => values.subarray(r * columns, (r + 1) * columns);
     return searchScales(format, createRowEncoder(format), {
       rows,
       columns,
-      row: (r) => ({ weights: fitted.subarray(r * columns, (r + 1) * columns), importance }),
+      row: (r) => ({
+        weights: ofRow(fitted, r),
+        importance: importance.length === columns ? importance : ofRow(importance, r),
+      }),
     });
   }
   const search = kernels.searchCodes({ format, weights: fitted, rows, columns, importance });
@@ -98,23 +95,12 @@ function assemble(
   { codes, shared, residuals }: ChosenCodes,
   sigmas?: Float32Array,
 ): QuantizedMatrix {
-  const layout = rowLayout(format, columns);
   const matrix = {
-    format,
-    rows,
-    columns,
-    packed: new Uint8Array(rows * layout.packedBytes),
-    shared: new Uint8Array(rows * layout.sharedBytes),
-    scales,
-    scaleBases,
+    ...{ format, rows, columns },
+    ...packMatrixCodes({ codes, shared }, { format, rows, columns }),
+    ...{ scales, scaleBases },
     ...(format.zeroPoint && { zeroPoints }),
   };
-  for (let r = 0; r < rows; r++) {
-    const rowCodes = codes.subarray(r * columns, (r + 1) * columns);
-    const rowShared = shared.subarray(r * layout.blocks, (r + 1) * layout.blocks);
-    packCodes(rowCodes, format.privateBits, matrix.packed, r * layout.packedBytes);
-    packSharedCodes(rowShared, format.sharedBits, matrix.shared, r * layout.sharedBytes);
-  }
   if (!salient || !sigmas) return matrix;
   return { ...matrix, salient: salientWeights(rows, columns, salient, residuals, sigmas) };
 }

@@ -1,0 +1,54 @@
+import type { GroupParameters, SalientSearch } from './code-search.js';
+import { stripRows } from './strips.js';
+
+/**
+ * Writes scales and zero-points [rows, groups] as [strips, groups, 3, 16]: scales in `unit`, their inverses, and zero-points. Rows behind the last
+ * are 0.
+ */
+export function writeGroupParameters(
+  target: Float32Array,
+  { scales, zeroPoints }: GroupParameters,
+  { rows, groups, unit }: { readonly rows: number; readonly groups: number; readonly unit: number },
+): void {
+  target.fill(0);
+  for (let row = 0; row < rows; row++) {
+    const lane = row % stripRows;
+    for (let group = 0; group < groups; group++) {
+      const i = row * groups + group;
+      const place = ((row - lane) * groups + group * stripRows) * 3 + lane;
+      const scale = scales[i]! / unit;
+      target[place] = scale;
+      target[place + stripRows] = inverse(scale);
+      target[place + 2 * stripRows] = zeroPoints?.[i] ?? 0;
+    }
+  }
+}
+
+/** Writes the scales of residuals [rows] as [strips, 2, 16]: in `unit`, and their inverses. */
+export function writeSigmas(target: Float32Array, { scales }: SalientSearch, unit: number): void {
+  target.fill(0);
+  for (const [row, sigma] of scales.entries()) {
+    const scale = sigma / unit;
+    const place = 2 * (row - (row % stripRows)) + (row % stripRows);
+    target[place] = scale;
+    target[place + stripRows] = inverse(scale);
+  }
+}
+
+/** [length] 255 for salient weights. */
+export function salientMask({ indices }: SalientSearch, length: number): Uint8Array {
+  const mask = new Uint8Array(length);
+  for (const index of indices) mask[index] = 255;
+  return mask;
+}
+
+/** A power of two near the largest magnitude: in this unit, squares stay within float32. */
+export function unitOf(values: Float32Array): number {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
+}
+
+/** 0 for a scale of 0, and finite for the smallest ones: a weight of 0 stays 0. */
+function inverse(scale: number): number {
+  return scale > 0 ? Math.min(1 / scale, 2 ** 127) : 0;
+}
