@@ -6,8 +6,10 @@ import {
   type Registry,
 } from '@lbs/format';
 import { type SaliencyScore, type StatisticName, saliencyScores } from '@lbs/topk-saliency';
+import { clipSearch } from '../solvers/clip-search.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
+import { minMax } from '../solvers/min-max.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Solver } from '../solvers/solver.js';
 import type { RecipeRule } from './recipe.js';
@@ -22,7 +24,7 @@ export interface QuantizerParts {
 /** The parts that come with the toolkit. */
 export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
-  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq]),
+  solvers: createRegistry<Solver>('solver', [roundToNearest, minMax, gptq, hqq, clipSearch]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
 };
 
