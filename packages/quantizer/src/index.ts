@@ -25,3 +25,8 @@ export * from './solvers/hqq.js';
 export * from './solvers/min-max.js';
 export * from './solvers/round-to-nearest.js';
 export * from './solvers/solver.js';
+export * from './transforms/awq.js';
+export * from './transforms/matrix-scaling.js';
+export * from './transforms/scaled-norm.js';
+export * from './transforms/transform.js';
+export * from './transforms/transform-block.js';

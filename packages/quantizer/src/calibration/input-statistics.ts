@@ -63,6 +63,15 @@ export class InputStatistics {
     return diagonal;
   }
 
+  /** The statistics of the same inputs, each feature divided by its scale [columns]. */
+  dividedBy(scales: Float32Array): InputStatistics {
+    const { kernels, hessian, columns, damping } = this;
+    const scaled = hessian.map(
+      (moment, i) => moment / (scales[Math.floor(i / columns)]! * scales[i % columns]!),
+    );
+    return new InputStatistics(kernels, scaled, columns, damping);
+  }
+
   #mean(): number {
     return this.inputSquares.reduce((sum, square) => sum + square, 0) / this.columns;
   }

@@ -10,6 +10,7 @@ import { selectTopK } from '@lbs/topk-saliency';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule } from '../recipe/resolved-rule.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
+import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';
 
 /** A weight tensor as it is read. */
 export interface WeightTensor {
@@ -24,21 +25,30 @@ export interface WeightTensor {
 /** What quantization of one matrix gives. */
 export interface MatrixResult {
   readonly matrix: QuantizedMatrix;
-  /** [rows, columns] what the matrix stands for. */
+  /** [rows, columns] what the matrix stands for, with the scaling taken back. */
   readonly dequantized: Float32Array;
   /** Squared error over squared weights. */
   readonly relativeError: number;
 }
 
-/** Quantizes one matrix by a rule: checks it, selects its salient weights, and has the solver choose its codes. */
+/** What a matrix is quantized with. */
+export interface MatrixTask {
+  readonly kernels: Kernels;
+  /** Of its inputs, as scaled. */
+  readonly statistics?: InputStatistics | undefined;
+  /** How its weights are scaled before they are quantized. */
+  readonly scaling?: MatrixScaling | undefined;
+}
+
+/** Quantizes one matrix by a rule: checks it, scales it, selects its salient weights, and has the solver choose its codes. */
 export function quantizeMatrix(
   tensor: WeightTensor,
   rule: ResolvedRule,
-  { kernels, statistics }: { readonly kernels: Kernels; readonly statistics?: InputStatistics | undefined },
+  { kernels, statistics, scaling }: MatrixTask,
 ): MatrixResult {
   const { format, solver, salient } = rule;
-  const { values: weights } = tensor;
   const { rows, columns } = checkMatrix(tensor);
+  const weights = scaling ? scaleWeights(tensor.values, columns, scaling) : tensor.values;
   if (rule.needsStatistics && !statistics) {
     throw new InvalidArgumentError(
       'the recipe measures the inputs of a layer that is not one of a decoder block',
@@ -52,8 +62,9 @@ export function quantizeMatrix(
   const input = { weights, rows, columns, format, kernels, statistics };
   const count = salient ? Math.round(salient.fraction * weights.length) : 0;
   const matrix = solver.solve(count > 0 ? { ...input, salient: selectSalient(count) } : input);
-  const dequantized = dequantize(matrix);
-  return { matrix, dequantized, relativeError: relativeSquaredError(weights, dequantized) };
+  const restored = dequantize(matrix);
+  const dequantized = scaling ? unscaleWeights(restored, columns, scaling) : restored;
+  return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 
   function selectSalient(k: number): Uint32Array {
     const { score } = salient!;
@@ -71,7 +82,10 @@ export function quantizeMatrix(
   }
 }
 
-function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {
+/**
+ * The shape of a matrix. Throws TensorMismatchError where the tensor is none, NonFiniteWeightError for the first weight that is NaN or infinite.
+ */
+export function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {
   const [rows, columns] = shape;
   if (shape.length !== 2 || !rows || !columns) {
     throw new TensorMismatchError(

@@ -8,13 +8,13 @@ import {
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import type { CalibrationModel, CalibrationSequence } from '../calibration/calibration-model.js';
-import type { InputStatistics } from '../calibration/input-statistics.js';
 import { firstPositionWeighting } from '../calibration/token-weighting.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import { ScaledNorm } from '../transforms/scaled-norm.js';
 import { copyTensor, type TensorReader } from './copy-tensor.js';
 import { type BlockTask, quantizeBlock } from './quantize-block.js';
-import { quantizeMatrix } from './quantize-matrix.js';
+import { checkMatrix, type MatrixTask, quantizeMatrix, type WeightTensor } from './quantize-matrix.js';
 
 /** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
 export interface ModelWeights extends TensorReader {
@@ -139,7 +139,13 @@ class QuantizationJob {
       kernels: this.options.kernels,
       weighting: firstPositionWeighting(this.recipe.firstPositionWeight ?? 16),
       ruleOf: (module) => this.targets.get(`${module}.weight`),
-      quantize: (module, statistics) => this.quantize(`${module}.weight`, statistics),
+      readWeights: async (module) => {
+        const tensor = await this.readMatrix(`${module}.weight`);
+        checkMatrix(tensor);
+        return tensor.values;
+      },
+      readNorm: (module) => ScaledNorm.read(this.source, `${module}.weight`, signal),
+      quantize: (module, matrixTask) => this.quantize(`${module}.weight`, matrixTask),
     };
     const states = sequences.map(
       (tokens): CalibrationSequence => ({ hidden: model.embed(tokens), input: new Float32Array() }),
@@ -148,7 +154,7 @@ class QuantizationJob {
       signal?.throwIfAborted();
       const block = await model.loadBlock(index, { signal });
       try {
-        await quantizeBlock(block, states, task);
+        for (const norm of await quantizeBlock(block, states, task)) this.finished.set(norm.name, [norm]);
       } finally {
         block.release();
       }
@@ -162,7 +168,7 @@ class QuantizationJob {
     for (const name of this.source.tensorNames) {
       signal?.throwIfAborted();
       if (!this.targets.has(name)) {
-        tensors.push(await copyTensor(this.source, name, signal));
+        tensors.push(...(this.finished.get(name) ?? [await copyTensor(this.source, name, signal)]));
         continue;
       }
       if (!this.finished.has(name)) await this.quantize(name);
@@ -184,19 +190,23 @@ class QuantizationJob {
     };
   }
 
-  /** Quantizes one matrix; returns its dequantized weights. */
-  private async quantize(name: string, statistics?: InputStatistics): Promise<Float32Array> {
-    const { kernels, signal, onProgress } = this.options;
+  private async readMatrix(name: string): Promise<WeightTensor> {
+    const { signal } = this.options;
     signal?.throwIfAborted();
     const values = await this.source.readFloat32(name, { signal });
-    const { shape } = this.source.tensorInfo(name);
-    const tensor = { name, shape, values, file: this.source.name };
+    return { name, shape: this.source.tensorInfo(name).shape, values, file: this.source.name };
+  }
+
+  /** Quantizes one matrix; returns its dequantized weights. */
+  private async quantize(name: string, task: Omit<MatrixTask, 'kernels'> = {}): Promise<Float32Array> {
+    const { kernels, onProgress } = this.options;
+    const tensor = await this.readMatrix(name);
     const { matrix, dequantized, relativeError } = quantizeMatrix(tensor, this.targets.get(name)!, {
+      ...task,
       kernels,
-      statistics,
     });
     this.finished.set(name, storeMatrix(moduleOf(name)!, matrix));
-    this.weightsDone += values.length;
+    this.weightsDone += tensor.values.length;
     onProgress?.({
       tensor: name,
       weightsDone: this.weightsDone,

@@ -15,6 +15,8 @@ const ruleSchema = v.strictObject({
   format: v.string(),
   /** Name of a solver. */
   solver: v.string(),
+  /** Name of a transform that scales the inputs of the layers before they are quantized. */
+  transform: v.optional(v.string()),
   salient: v.optional(salientSchema),
   /** Whether the inputs of the layers are measured although the solver can do without: errors then count by the inputs' mean squares. */
   calibrate: v.optional(v.boolean()),

@@ -12,13 +12,16 @@ import { hqq } from '../solvers/hqq.js';
 import { minMax } from '../solvers/min-max.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Solver } from '../solvers/solver.js';
+import { awq } from '../transforms/awq.js';
+import type { Transform } from '../transforms/transform.js';
 import type { RecipeRule } from './recipe.js';
 
-/** What recipes can name. Extend the lists to use formats, solvers and scores of your own. */
+/** What recipes can name. Extend the lists to use formats, solvers, scores and transforms of your own. */
 export interface QuantizerParts {
   readonly formats: Registry<NumberFormat>;
   readonly solvers: Registry<Solver>;
   readonly scores: Registry<SaliencyScore>;
+  readonly transforms: Registry<Transform>;
 }
 
 /** The parts that come with the toolkit. */
@@ -26,6 +29,7 @@ export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
   solvers: createRegistry<Solver>('solver', [roundToNearest, minMax, gptq, hqq, clipSearch]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
+  transforms: createRegistry<Transform>('transform', [awq]),
 };
 
 /** What scores need that is measured on the inputs of a layer. */
@@ -36,6 +40,7 @@ export class ResolvedRule {
   readonly format: NumberFormat;
   readonly solver: Solver;
   readonly salient: { readonly score: SaliencyScore; readonly fraction: number } | undefined;
+  readonly transform: Transform | undefined;
   readonly matches: (module: string) => boolean;
 
   constructor(
@@ -48,6 +53,7 @@ export class ResolvedRule {
       score: parts.scores.get(rule.salient.score),
       fraction: rule.salient.fraction,
     };
+    this.transform = rule.transform === undefined ? undefined : parts.transforms.get(rule.transform);
     this.matches = matchesAny(rule.targets);
   }
 
@@ -55,6 +61,11 @@ export class ResolvedRule {
   get needsStatistics(): boolean {
     const { calibrate = false } = this.rule;
     const scoreNeeds = this.salient?.score.needs ?? [];
-    return calibrate || this.solver.needsStatistics || scoreNeeds.some((need) => ofInputs.includes(need));
+    return (
+      calibrate ||
+      this.transform !== undefined ||
+      this.solver.needsStatistics ||
+      scoreNeeds.some((need) => ofInputs.includes(need))
+    );
   }
 }
