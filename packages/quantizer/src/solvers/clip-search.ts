@@ -17,7 +17,8 @@ const clippingTrials = 10;
  * Round-to-nearest with AWQ's clip search (arXiv 2306.00978; llm-awq): of the ranges from the largest magnitude of a group down to 0.55 of it, the one
  * with the least squared error of the group's outputs. The published search computes these outputs for 512 sampled tokens. With the second
  * moments H of the inputs the mean over all tokens is e H_gg e^T, where e are the errors of a row's weights in the group and H_gg the group's
- * diagonal block of H: exact, and cheaper.
+ * diagonal block of H: exact, and cheaper. Weights are rounded to the levels of the clipped range, not clipped to it first: where rounding the
+ * zero-point leaves a level beyond the range, they may take it.
  */
 export const clipSearch: Solver = {
   name: 'awq-clip',

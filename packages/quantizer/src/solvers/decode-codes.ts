@@ -17,12 +17,15 @@ export function decodeCodes(
   const { groups, blocks } = rowLayout(format, columns);
   const weights = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const i = row * columns + column;
-      const group = row * groups + Math.floor(column / groupSize);
-      const low = sharedBits > 0 ? shared[row * blocks + Math.floor(column / sharingBlock)]! : 0;
-      const offset = format.zeroPoint ? zeroPoints[group]! : centre;
-      weights[i] = values[group]! * (levels[(codes[i]! << sharedBits) | low]! - offset);
+    for (let group = 0; group < groups; group++) {
+      const scale = values[row * groups + group]!;
+      const offset = format.zeroPoint ? zeroPoints[row * groups + group]! : centre;
+      const end = Math.min((group + 1) * groupSize, columns);
+      for (let column = group * groupSize; column < end; column++) {
+        const i = row * columns + column;
+        const low = sharedBits > 0 ? shared[row * blocks + Math.floor(column / sharingBlock)]! : 0;
+        weights[i] = scale * (levels[(codes[i]! << sharedBits) | low]! - offset);
+      }
     }
   }
   return weights;

@@ -11,14 +11,28 @@ export interface MatrixScaling {
 
 /** W' of the weights W [rows, columns]. */
 export function scaleWeights(weights: Float32Array, columns: number, scaling: MatrixScaling): Float32Array {
-  return weights.map((weight, i) => weight * factor(scaling, columns, i));
+  return multiplied(weights, columns, scaling.columns, scaling.rows?.map(reciprocal));
 }
 
 /** The weights W [rows, columns] of W'. */
 export function unscaleWeights(scaled: Float32Array, columns: number, scaling: MatrixScaling): Float32Array {
-  return scaled.map((weight, i) => weight / factor(scaling, columns, i));
+  return multiplied(scaled, columns, scaling.columns?.map(reciprocal), scaling.rows);
 }
 
-function factor(scaling: MatrixScaling, columns: number, i: number): number {
-  return (scaling.columns?.[i % columns] ?? 1) / (scaling.rows?.[Math.floor(i / columns)] ?? 1);
+function multiplied(
+  weights: Float32Array,
+  columns: number,
+  columnFactors: Float32Array = new Float32Array(columns).fill(1),
+  rowFactors: Float32Array = new Float32Array(weights.length / columns).fill(1),
+): Float32Array {
+  const products = new Float32Array(weights.length);
+  for (let row = 0, i = 0; row < rowFactors.length; row++) {
+    const factor = rowFactors[row]!;
+    for (let j = 0; j < columns; j++, i++) products[i] = weights[i]! * factor * columnFactors[j]!;
+  }
+  return products;
+}
+
+function reciprocal(scale: number): number {
+  return 1 / scale;
 }

@@ -46,12 +46,14 @@ export class ScaledNorm {
     return new ScaledNorm(name, dtype === 'F16' || dtype === 'BF16' ? dtype : 'F32', shape, values);
   }
 
-  /** The scales nearest to these that division gives exactly: 1 where the quotient is zero or beyond the type's range. */
+  /** The scales nearest to these that division gives exactly; 1 where the quotient is beyond the type's range. */
   realize(scales: Float32Array): Float32Array {
     const quotients = encodings[this.dtype].round(this.#divided(scales));
-    return Float32Array.from(quotients, (quotient, i) => {
-      const scale = Math.fround(this.values[i]! / quotient);
-      return scale > 0 && Number.isFinite(scale) ? scale : 1;
+    return scales.map((scale, i) => {
+      const value = this.values[i]!;
+      if (value === 0) return scale;
+      const realized = Math.fround(value / quotients[i]!);
+      return realized > 0 && Number.isFinite(realized) ? realized : 1;
     });
   }
 
