@@ -12,8 +12,8 @@ heads.
 
 The block is made of a congruential generator, so that the test makes the same; `Block` says how.
 
-A case in the file: `heads`, `keyValueHeads`, `firstPositionWeight`; for each stage the squared error with each exponent, the exponent that is best
-and its scales, one for each row of what gives the input; for each clipped module the group scales [rows, groups] and zero-points.
+A case in the file: `heads`, `keyValueHeads`, `firstPositionWeight`; for each stage the best exponent and its scales, one for each row of
+what gives the input; for each clipped module the group scales [rows, groups] and zero-points.
 """
 
 import json
@@ -145,7 +145,7 @@ def search_scales(block: Block, modules, inputs, run, producer_rows, weights) ->
         errors.append(weighted_error([run(inp, {**block.w, **changed}) for inp in inputs], expected, weights))
         candidates.append(s)
     best = int(np.argmin(errors))
-    return {"modules": modules, "errors": errors, "best": best, "scales": candidates[best]}
+    return {"modules": modules, "exponent": EXPONENTS[best], "scales": candidates[best]}
 
 
 def search_clipping(w: torch.Tensor, x: torch.Tensor, weights: torch.Tensor):
@@ -197,15 +197,13 @@ def case(kv_heads: int, first_position_weight: float, seed: int) -> dict:
                 w = w / row_scales[name][:, None]
             scale, zero = search_clipping(w, torch.cat(inputs) / columns, weights.repeat(SEQUENCES))
             clipping[name] = {"scales": scale.flatten().tolist(), "zeroPoints": zero.flatten().int().tolist()}
-    digits = lambda values, n: [float(f"{value:.{n}g}") for value in values]
     return {
         "heads": HEADS,
         "keyValueHeads": kv_heads,
         "firstPositionWeight": first_position_weight,
         "seed": seed,
         "stages": [
-            {**stage, "errors": digits(stage["errors"], 8), "scales": digits(stage["scales"].tolist(), 8)}
-            for stage in found
+            {**stage, "scales": [float(f"{scale:.8g}") for scale in stage["scales"].tolist()]} for stage in found
         ],
         "clipping": clipping,
     }
@@ -215,10 +213,6 @@ def main() -> None:
     cases = [case(HEADS, 1, 1), case(2, 4, 2)]
     target = Path(__file__).parent.parent / "src" / "fixtures" / "awq.json"
     target.write_text("[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n")
-    for c in cases:
-        print([stage["best"] for stage in c["stages"]])
-        for stage in c["stages"]:
-            print([round(e / stage["errors"][0], 3) for e in stage["errors"]])
 
 
 if __name__ == "__main__":

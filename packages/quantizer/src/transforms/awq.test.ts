@@ -17,8 +17,7 @@ interface Case {
   readonly seed: number;
   readonly stages: readonly {
     readonly modules: readonly string[];
-    readonly errors: readonly number[];
-    readonly best: number;
+    readonly exponent: number;
     readonly scales: readonly number[];
   }[];
   readonly clipping: Readonly<
