@@ -43,7 +43,7 @@ async function logitsOf(source: ModelSource, tokens: readonly number[]): Promise
 function withTensors(source: ModelSource, changed: ReadonlyMap<string, Float32Array>): ModelSource {
   return {
     ...source,
-    readFloat32: async (name, options) => changed.get(name) ?? source.readFloat32(name, options),
+    readFloat32: async (name, options) => changed.get(name)?.slice() ?? source.readFloat32(name, options),
   };
 }
 
