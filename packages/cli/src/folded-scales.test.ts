@@ -82,6 +82,7 @@ describe.each(models.map((source) => [source.name.split('/').at(-2) ?? source.na
           kernels,
           weighting: firstPositionWeighting(1),
           ruleOf: () => rule,
+          pause: async () => {},
           readWeights: (module) => source.readFloat32(`${module}.weight`),
           readNorm: (module) => ScaledNorm.read(source, `${module}.weight`, undefined),
         });

@@ -145,6 +145,7 @@ class QuantizationJob {
         return tensor.values;
       },
       readNorm: (module) => ScaledNorm.read(this.source, `${module}.weight`, signal),
+      pause: () => this.pause(),
       quantize: (module, matrixTask) => this.quantize(`${module}.weight`, matrixTask),
     };
     const states = sequences.map(
@@ -213,9 +214,14 @@ class QuantizationJob {
       weightsTotal: this.weightsTotal,
       relativeError,
     });
-    // Long runs of computation would otherwise keep an abort from being seen.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await this.pause();
     return dequantized;
+  }
+
+  /** Long runs of computation would otherwise keep an abort from being seen. */
+  private async pause(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.options.signal?.throwIfAborted();
   }
 }
 

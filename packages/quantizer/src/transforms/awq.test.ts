@@ -53,7 +53,8 @@ describe.each(cases)('AWQ with $keyValueHeads heads of values', (vector) => {
     const before = new Map(block.weights);
     const hidden = block.sequences.map((sequence) => sequence.hidden.slice());
     const { sequences } = block;
-    const input = { kernels, block, sequences, weighting, stages: stagesOf(block) };
+    const pause = async () => {};
+    const input = { kernels, block, sequences, weighting, stages: stagesOf(block), pause };
     const scales = await awq.chooseScales(input);
     expect(scales.size).toBe(4);
     for (const [index, expected] of vector.stages.entries()) {
@@ -107,4 +108,17 @@ test('scales are normalised powers of the mean magnitudes, bounded below where i
 test('features that come from one row have the scale of their mean', () => {
   const scales = activationScales({ rows: Uint32Array.of(0, 1, 0, 1) }, Float64Array.of(1, 2, 3, 6), 1);
   expect(scales[1]! / scales[0]!).toBeCloseTo(2, 6);
+});
+
+test('stops between exponents when the job is aborted', async () => {
+  const block = new PlainDecoderBlock(4, 1);
+  let pauses = 0;
+  const pause = async () => {
+    if (++pauses === 3) throw new Error('enough');
+  };
+  const { sequences } = block;
+  const weighting = firstPositionWeighting(1);
+  const search = awq.chooseScales({ kernels, block, sequences, weighting, stages: stagesOf(block), pause });
+  await expect(search).rejects.toThrow('enough');
+  expect(pauses).toBe(3);
 });

@@ -25,7 +25,6 @@ export const awq: Transform = {
     const { block, stages } = input;
     const chosen = new Map<number, Float32Array>();
     const sample = sampleOf(input);
-    for (const sequence of sample) block.begin(sequence);
     for (const index of block.stages.keys()) {
       const stage = stages.find((scalable) => scalable.index === index);
       if (stage) chosen.set(index, await searchScales(stage, sample, input));
@@ -55,7 +54,7 @@ function sampleOf({ sequences, block }: TransformInput): CalibrationSequence[] {
 async function searchScales(
   stage: ScalableStage,
   sample: readonly CalibrationSequence[],
-  { block, weighting, kernels }: TransformInput,
+  { block, weighting, kernels, pause }: TransformInput,
 ): Promise<Float32Array> {
   const { columns } = block.stages[stage.index]!;
   const layers = await Promise.all(
@@ -66,6 +65,7 @@ async function searchScales(
   let best = stage.realize(activationScales(stage, magnitudes, 0));
   let least = Number.POSITIVE_INFINITY;
   for (const exponent of exponents) {
+    await pause();
     const scales = stage.realize(activationScales(stage, magnitudes, exponent));
     const scaling = { columns: Float32Array.from(stage.rows, (row) => scales[row]!) };
     const importance = Float32Array.from(squares, (square, j) => square / scaling.columns[j]! ** 2);
@@ -97,7 +97,8 @@ export function activationScales(
     sums[row]! += magnitudes[j]!;
     readers[row]!++;
   }
-  const scales = sums.map((sum, row) => Math.max((sum / readers[row]!) ** exponent, leastScale));
+  const mean = (row: number) => (readers[row] ? sums[row]! / readers[row] : 0);
+  const scales = sums.map((_, row) => Math.max(mean(row) ** exponent, leastScale));
   const least = scales.reduce((a, b) => Math.min(a, b));
   const greatest = scales.reduce((a, b) => Math.max(a, b));
   return Float32Array.from(scales, (scale) => scale / Math.sqrt(least * greatest));

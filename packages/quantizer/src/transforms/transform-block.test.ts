@@ -40,6 +40,7 @@ function taskOf(
     weighting: firstPositionWeighting(1),
     ruleOf: (module) => resolved.find(({ matches }) => matches(module)),
     readWeights: async (module) => block.weights.get(module)!,
+    pause: async () => {},
     readNorm: (module) => {
       const values = block.norms.get(module)!;
       const source = {

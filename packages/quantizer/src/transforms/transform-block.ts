@@ -17,6 +17,8 @@ export interface TransformTask {
   readWeights(module: string): Promise<Float32Array>;
   /** A norm of the block. */
   readNorm(module: string): Promise<ScaledNorm>;
+  /** As of `TransformInput`. */
+  pause(): Promise<void>;
 }
 
 /** The scales of a block's inputs, and what took them back. */
@@ -63,12 +65,12 @@ export async function transformBlock(
   sequences: readonly CalibrationSequence[],
   task: TransformTask,
 ): Promise<BlockScaling> {
-  const { kernels, weighting } = task;
+  const { kernels, weighting, pause } = task;
   const foldable = await foldableStages(block, task);
   const scaling = new BlockScaling();
   for (const transform of new Set(foldable.map((stage) => stage.transform))) {
     const stages = foldable.filter((stage) => stage.transform === transform);
-    const chosen = await transform.chooseScales({ kernels, block, sequences, weighting, stages });
+    const chosen = await transform.chooseScales({ kernels, block, sequences, weighting, stages, pause });
     for (const stage of stages) {
       const scales = chosen.get(stage.index);
       if (scales) scaling.add(stage, scales);

@@ -32,6 +32,8 @@ export interface TransformInput {
   readonly weighting: TokenWeighting;
   /** In the order of computation. */
   readonly stages: readonly ScalableStage[];
+  /** Lets others run between long computations; throws the reason where the job was aborted. */
+  pause(): Promise<void>;
 }
 
 /**
