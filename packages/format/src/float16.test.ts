@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { float16FromNumber, float32FromBfloat16, float32FromFloat16, numberFromFloat16 } from './float16.js';
+import {
+  bfloat16FromFloat32,
+  float16FromNumber,
+  float32FromBfloat16,
+  float32FromFloat16,
+  numberFromFloat16,
+} from './float16.js';
 
 describe('binary16', () => {
   test('every finite value survives the way to a number and back', () => {
@@ -36,6 +42,34 @@ describe('binary16', () => {
       1,
       -2,
       Number.POSITIVE_INFINITY,
+    ]);
+  });
+});
+
+describe('bfloat16', () => {
+  const bits = Uint16Array.from({ length: 0x10000 }, (_, i) => i);
+  const values = float32FromBfloat16(bits);
+
+  test('every value survives the way to float32 and back', () => {
+    const back = bfloat16FromFloat32(values);
+    for (const [i, value] of values.entries()) {
+      if (Number.isNaN(value)) expect(float32FromBfloat16(back.slice(i, i + 1))[0]).toBeNaN();
+      else expect(back[i]).toBe(i);
+    }
+  });
+
+  test('halfway between two values goes to the even one, anything beyond to the nearer', () => {
+    for (let low = 0; low < 0x7f7f; low += 7) {
+      const middle = (values[low]! + values[low + 1]!) / 2;
+      const spacing = values[low + 1]! - values[low]!;
+      const around = Float32Array.of(middle - spacing / 8, middle, middle + spacing / 8);
+      expect([...bfloat16FromFloat32(around)]).toEqual([low, low + (low & 1), low + 1]);
+    }
+  });
+
+  test('overflow gives infinity', () => {
+    expect([...bfloat16FromFloat32(Float32Array.of(3.4e38, -3.4028234663852886e38))]).toEqual([
+      0x7f80, 0xff80,
     ]);
   });
 });

@@ -57,6 +57,18 @@ export function float32FromBfloat16(
   return target;
 }
 
+/** Converts float32 to bfloat16 bits, rounded to nearest, ties to even. Overflow gives infinity; a NaN stays one. */
+export function bfloat16FromFloat32(
+  source: Float32Array,
+  target = new Uint16Array(source.length),
+): Uint16Array {
+  const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
+  for (let i = 0; i < source.length; i++) {
+    target[i] = Number.isNaN(source[i]) ? (bits[i]! >>> 16) | 0x40 : roundToEven(bits[i]!, 16);
+  }
+  return target;
+}
+
 /** Converts float32 to binary16 bits, rounded as `float16FromNumber` does. */
 export function float16FromFloat32(
   source: Float32Array,

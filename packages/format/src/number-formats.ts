@@ -23,6 +23,10 @@ export const int8 = /* @__PURE__ */ integerFormat(8);
 export const int4 = /* @__PURE__ */ integerFormat(4);
 /** INT3 with a binary16 scale for 64 weights: 3.25 bits. */
 export const int3 = /* @__PURE__ */ integerFormat(3);
+/** INT4 with a binary16 scale for 128 weights: 4.125 bits. */
+export const int4Group128 = /* @__PURE__ */ integerFormat(4, 128);
+/** INT4 with a binary16 scale and an integer zero-point for 128 weights: 4.1875 bits. */
+export const int4ZeroPointGroup128 = /* @__PURE__ */ zeroPointFormat(4, 128);
 /** Two low bits shared by 16 weights, an 8-bit scale for 64: b + 0.25 bits and 16 bits a row. */
 const sharing = { sharedBits: 2, sharingBlock: 16 };
 /**
@@ -59,11 +63,13 @@ export const lbs3Linear = /* @__PURE__ */ lbsFormat({ privateBits: 3, ...sharing
  */
 export const numberFormats: readonly NumberFormat[] = [
   int8,
-  ...[7, 6, 5].map(integerFormat),
+  ...[7, 6, 5].map((bits) => integerFormat(bits)),
   int4,
+  int4Group128,
   int3,
   integerFormat(2),
-  ...[8, 7, 6, 5, 4, 3, 2].map(zeroPointFormat),
+  ...[8, 7, 6, 5, 4, 3, 2].map((bits) => zeroPointFormat(bits)),
+  int4ZeroPointGroup128,
   ...[4, 3, 2].map(fineZeroPointFormat),
   ternary,
   binary,

@@ -1,6 +1,6 @@
 import type { AttentionSums, Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
-import type { LayerWeights, LinearLayer } from './decoder-weights.js';
+import type { BlockNorm, LayerWeights, LinearLayer } from './decoder-weights.js';
 import { createRotaryTables } from './rotary-embedding.js';
 
 /** Tokens that go through a block together; bounds the working memory of a long prompt. */
@@ -31,6 +31,10 @@ export interface BlockStage {
   /** Where their input [tokens, columns] lies. */
   readonly input: Pointer;
   readonly columns: number;
+  /** What gives this input: feature j of it is proportional to row `rows[j]` of these weights, to an element of a norm's. */
+  readonly producer: { readonly weights: LinearLayer | BlockNorm; readonly rows: Uint32Array };
+  /** Whether its outputs are added to the residual path. */
+  readonly writesResidual: boolean;
   /** From this stage's input to that of the next one; from the last to the hidden states behind the block. */
   compute(batch: BlockBatch): void;
 }
@@ -63,11 +67,18 @@ export class BlockComputation {
     const values = batchOf(keyWidth);
     const gate = batchOf(intermediateSize);
     const up = batchOf(intermediateSize);
+    const each = (count: number) => Uint32Array.from({ length: count }, (_, i) => i);
+    // A head of values serves several heads of queries.
+    const valueRows = each(queryWidth).map(
+      (i) => Math.floor(i / headSize / (heads / keyValueHeads)) * headSize + (i % headSize),
+    );
     this.stages = [
       {
         linears: ['query', 'key', 'value'],
         input: normed,
         columns: hiddenSize,
+        producer: { weights: 'attentionNorm', rows: each(hiddenSize) },
+        writesResidual: false,
         compute({ weights, cache, tokens, position, received }) {
           kernels.multiply(weights.query, normed, queries, tokens);
           kernels.multiply(weights.key, normed, keys, tokens);
@@ -84,6 +95,8 @@ export class BlockComputation {
         linears: ['attentionOutput'],
         input: attended,
         columns: queryWidth,
+        producer: { weights: 'value', rows: valueRows },
+        writesResidual: true,
         compute: ({ weights, tokens }) => {
           kernels.multiply(weights.attentionOutput, attended, normed, tokens);
           kernels.add(this.hidden, normed, tokens * hiddenSize);
@@ -94,6 +107,8 @@ export class BlockComputation {
         linears: ['gate', 'up'],
         input: normed,
         columns: hiddenSize,
+        producer: { weights: 'feedForwardNorm', rows: each(hiddenSize) },
+        writesResidual: false,
         compute({ weights, tokens }) {
           kernels.multiply(weights.gate, normed, gate, tokens);
           kernels.multiply(weights.up, normed, up, tokens);
@@ -104,6 +119,8 @@ export class BlockComputation {
         linears: ['down'],
         input: gate,
         columns: intermediateSize,
+        producer: { weights: 'up', rows: each(intermediateSize) },
+        writesResidual: true,
         compute: ({ weights, tokens }) => {
           kernels.multiply(weights.down, gate, normed, tokens);
           kernels.add(this.hidden, normed, tokens * hiddenSize);

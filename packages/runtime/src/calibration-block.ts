@@ -25,6 +25,13 @@ export interface LinearLayers {
   readonly modules: readonly string[];
   /** Input features of each. */
   readonly columns: number;
+  /**
+   * What gives the input: feature j is proportional to row `rows[j]` of the module's weight and to nothing else of it, to element `rows[j]` of a
+   * norm's. Rows that several features come from, as values of grouped-query attention, are named once for each.
+   */
+  readonly producer: { readonly module: string; readonly rows: Uint32Array };
+  /** Whether the outputs of these layers are added to the hidden states. */
+  readonly writesResidual: boolean;
 }
 
 /**
@@ -126,9 +133,11 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
   };
 
   return {
-    stages: stages.map(({ linears, columns }) => ({
+    stages: stages.map(({ linears, columns, producer, writesResidual }) => ({
       modules: linears.map((name) => moduleOf(index, name)),
       columns,
+      producer: { module: moduleOf(index, producer.weights), rows: producer.rows },
+      writesResidual,
     })),
     begin(sequence) {
       assertLoaded();

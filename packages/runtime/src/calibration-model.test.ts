@@ -121,11 +121,37 @@ test('shows what each linear layer reads', async () => {
   const { hiddenSize, normEpsilon } = tiny.config;
   const block = await model.loadBlock(0);
   const prefix = 'model.layers.0';
+  const each = (count: number) => Uint32Array.from({ length: count }, (_, i) => i);
+  const producer = (module: string, rows: Uint32Array) => ({ module: `${prefix}.${module}`, rows });
   expect(block.stages).toEqual([
-    { modules: ['q', 'k', 'v'].map((name) => `${prefix}.self_attn.${name}_proj`), columns: 96 },
-    { modules: [`${prefix}.self_attn.o_proj`], columns: 96 },
-    { modules: [`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`], columns: 96 },
-    { modules: [`${prefix}.mlp.down_proj`], columns: 160 },
+    {
+      modules: ['q', 'k', 'v'].map((name) => `${prefix}.self_attn.${name}_proj`),
+      columns: 96,
+      producer: producer('input_layernorm', each(96)),
+      writesResidual: false,
+    },
+    {
+      modules: [`${prefix}.self_attn.o_proj`],
+      columns: 96,
+      // Three heads of queries, one of values.
+      producer: producer(
+        'self_attn.v_proj',
+        each(96).map((i) => i % 32),
+      ),
+      writesResidual: true,
+    },
+    {
+      modules: [`${prefix}.mlp.gate_proj`, `${prefix}.mlp.up_proj`],
+      columns: 96,
+      producer: producer('post_attention_layernorm', each(96)),
+      writesResidual: false,
+    },
+    {
+      modules: [`${prefix}.mlp.down_proj`],
+      columns: 160,
+      producer: producer('mlp.up_proj', each(160)),
+      writesResidual: true,
+    },
   ]);
 
   const norm = async (hidden: Float32Array, name: string) => {
@@ -320,4 +346,39 @@ test('tells how much attention each token receives', async () => {
   const without = block.attentionReceived(shorter);
   for (const [i, share] of without.entries()) expect(received[i]).toBeGreaterThanOrEqual(share - 1e-4);
   block.release();
+});
+
+test.each([
+  ['tiny-lm', tiny],
+  ['reference-lm', reference],
+])('%s reads inputs in proportion to the rows of what gives them', async (_, source) => {
+  const tokens = tokensOf(5, 37);
+  const inputsOf = async (of: ModelSource, stage: number) => {
+    const model = await openCalibrationModel(of);
+    const block = await model.loadBlock(0);
+    const sequence = sequenceOf(model, tokens);
+    block.begin(sequence);
+    for (let i = 0; i < stage; i++) block.advance(i, sequence);
+    return { input: sequence.input.slice(), ...block.stages[stage]! };
+  };
+  for (const stage of [0, 1, 2, 3]) {
+    const { input, producer, columns } = await inputsOf(source, stage);
+    const factor = (row: number) => 2 ** (row % 5) / 4;
+    const name = `${producer.module}.weight`;
+    const scaled: ModelSource = {
+      ...source,
+      async readFloat32(tensor, options) {
+        const weights = await source.readFloat32(tensor, options);
+        if (tensor !== name) return weights;
+        const { shape } = source.tensorInfo(name);
+        const width = weights.length / shape[0]!;
+        return weights.map((weight, i) => weight * factor(Math.floor(i / width)));
+      },
+    };
+    const after = await inputsOf(scaled, stage);
+    sameBits(
+      after.input,
+      input.map((value, i) => value * factor(producer.rows[i % columns]!)),
+    );
+  }
 });

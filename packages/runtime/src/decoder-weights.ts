@@ -23,16 +23,26 @@ const linearModules = {
 /** A linear layer of a decoder block. */
 export type LinearLayer = keyof typeof linearModules;
 
-/** Name of a linear layer's module in block `layer`, such as `model.layers.0.self_attn.q_proj`. */
-export function moduleOf(layer: number, linear: LinearLayer): string {
-  return `model.layers.${layer}.${linearModules[linear]}`;
+/** The norms of a decoder block, by the modules that hold them. */
+const normModules = {
+  attentionNorm: 'input_layernorm',
+  feedForwardNorm: 'post_attention_layernorm',
+};
+
+/** A norm of a decoder block. */
+export type BlockNorm = keyof typeof normModules;
+
+const blockModules = { ...linearModules, ...normModules };
+
+/** Name of the module of a linear layer or a norm in block `layer`, such as `model.layers.0.self_attn.q_proj`. */
+export function moduleOf(layer: number, part: LinearLayer | BlockNorm): string {
+  return `model.layers.${layer}.${blockModules[part]}`;
 }
 
 /** The weights of one decoder block. Matrices are [out, in], norms float32 [in]. */
-export interface LayerWeights extends Readonly<Record<LinearLayer, Matrix>> {
-  readonly attentionNorm: Pointer;
-  readonly feedForwardNorm: Pointer;
-}
+export interface LayerWeights
+  extends Readonly<Record<LinearLayer, Matrix>>,
+    Readonly<Record<BlockNorm, Pointer>> {}
 
 export interface DecoderWeights {
   /** [vocabulary, hidden]; also the output head where the two are tied. */
@@ -92,13 +102,14 @@ export class WeightLoader {
     const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = this.model.config;
     const linear = (name: LinearLayer, rows: number, columns: number) =>
       this.matrix(moduleOf(index, name), rows, columns);
+    const norm = (name: BlockNorm) => this.vector(moduleOf(index, name));
     return {
-      attentionNorm: await this.vector(`model.layers.${index}.input_layernorm`),
+      attentionNorm: await norm('attentionNorm'),
       query: await linear('query', heads * headSize, hiddenSize),
       key: await linear('key', keyValueHeads * headSize, hiddenSize),
       value: await linear('value', keyValueHeads * headSize, hiddenSize),
       attentionOutput: await linear('attentionOutput', hiddenSize, heads * headSize),
-      feedForwardNorm: await this.vector(`model.layers.${index}.post_attention_layernorm`),
+      feedForwardNorm: await norm('feedForwardNorm'),
       gate: await linear('gate', intermediateSize, hiddenSize),
       up: await linear('up', intermediateSize, hiddenSize),
       down: await linear('down', hiddenSize, intermediateSize),

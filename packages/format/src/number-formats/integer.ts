@@ -1,10 +1,11 @@
 import { integerLevelTable, spacedLevelTable, unsignedLevelTable } from '../level-table.js';
 import { defineNumberFormat, type NumberFormat } from '../number-format.js';
 
-const groupSize = 64;
+/** Weights with one scale where nothing else is asked for. */
+const defaultGroupSize = 64;
 
-/** Two's complement integers, one binary16 scale for 64 of them: symmetric, zero is a level. */
-export function integerFormat(bits: number): NumberFormat {
+/** Two's complement integers, one binary16 scale for a group of them: symmetric, zero is a level. */
+export function integerFormat(bits: number, groupSize = defaultGroupSize): NumberFormat {
   return defineNumberFormat({
     name: `int${bits}-g${groupSize}`,
     privateBits: bits,
@@ -13,8 +14,8 @@ export function integerFormat(bits: number): NumberFormat {
   });
 }
 
-/** Unsigned integers with an integer zero-point beside the scale of 64 of them: asymmetric. */
-export function zeroPointFormat(bits: number): NumberFormat {
+/** Unsigned integers with an integer zero-point beside the scale of a group of them: asymmetric. */
+export function zeroPointFormat(bits: number, groupSize = defaultGroupSize): NumberFormat {
   return defineNumberFormat({
     name: `int${bits}-zp-g${groupSize}`,
     privateBits: bits,
@@ -30,9 +31,9 @@ export function zeroPointFormat(bits: number): NumberFormat {
  */
 export function fineZeroPointFormat(bits: number): NumberFormat {
   return defineNumberFormat({
-    name: `int${bits}-fine-zp-g${groupSize}`,
+    name: `int${bits}-fine-zp-g${defaultGroupSize}`,
     privateBits: bits,
-    groupSize,
+    groupSize: defaultGroupSize,
     levelTable: spacedLevelTable(bits, 2 ** (6 - bits)),
     zeroPoint: true,
   });

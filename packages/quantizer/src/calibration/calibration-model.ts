@@ -15,12 +15,26 @@ export interface CalibrationModel {
   loadBlock(index: number, options?: CancelOptions): Promise<CalibrationBlock>;
 }
 
+/**
+ * What gives an input: feature j is proportional to row `rows[j]` of the module's weight and to nothing else of it, to element `rows[j]` where
+ * that is a vector (a norm). Several features may come from one row, as values of grouped-query attention do.
+ */
+export interface InputProducer {
+  readonly module: string;
+  /** [columns] */
+  readonly rows: Uint32Array;
+}
+
 /** Linear layers of a block that read the same input. */
 export interface CalibrationStage {
   /** Names of the modules, such as `model.layers.0.self_attn.q_proj`. */
   readonly modules: readonly string[];
   /** Input features of each. */
   readonly columns: number;
+  /** Transforms fold scales of the input into it; without one the input is not scaled. */
+  readonly producer?: InputProducer | undefined;
+  /** Whether the outputs of the layers are added to the hidden states. Default false. */
+  readonly writesResidual?: boolean | undefined;
 }
 
 /** Where one sequence is in a block. */

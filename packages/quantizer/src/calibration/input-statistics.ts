@@ -46,6 +46,11 @@ export class InputStatistics {
     this.importance = this.inputSquares.map((square) => Math.max(square, least));
   }
 
+  /** [columns, columns] H, symmetric. */
+  get hessian(): Float32Array {
+    return this.moments.hessian;
+  }
+
   /** The order in which the columns of a format are rounded, and the Cholesky factor U of the inverse of the damped Hessian in it. */
   feedback(format: NumberFormat): ErrorFeedback {
     const block = format.sharedBits > 0 ? format.sharingBlock : 1;
@@ -68,6 +73,20 @@ export class InputStatistics {
       for (let j = k; j < columns; j++) diagonal[order[j]!]! += factor[k * columns + j]! ** 2;
     }
     return diagonal;
+  }
+
+  /** The statistics of the same inputs, each feature divided by its scale [columns]. */
+  dividedBy(scales: Float32Array): InputStatistics {
+    const { kernels, moments, columns, damping } = this;
+    const scaled = (matrix: Float32Array) =>
+      matrix.map((moment, i) => moment / (scales[Math.floor(i / columns)]! * scales[i % columns]!));
+    const { hessian, drift } = moments;
+    return new InputStatistics(
+      kernels,
+      { hessian: scaled(hessian), drift: drift && scaled(drift) },
+      columns,
+      damping,
+    );
   }
 
   /**

@@ -10,6 +10,7 @@ import { selectSalient } from '@lbs/topk-saliency';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
+import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';
 import { salientAmount } from './salient-amount.js';
 
 /** A weight tensor as it is read. */
@@ -25,28 +26,35 @@ export interface WeightTensor {
 /** What quantization of one matrix gives. */
 export interface MatrixResult {
   readonly matrix: QuantizedMatrix;
-  /** [rows, columns] what the matrix stands for. */
+  /** [rows, columns] what the matrix stands for, with the scaling taken back. */
   readonly dequantized: Float32Array;
   /** Squared error over squared weights. */
   readonly relativeError: number;
 }
 
 /** What a matrix is quantized with. */
-export interface MatrixContext {
+export interface MatrixTask {
   readonly kernels: Kernels;
+  /** Of its inputs, as scaled. */
   readonly statistics?: InputStatistics | undefined;
+  /** How its weights are scaled before they are quantized. */
+  readonly scaling?: MatrixScaling | undefined;
   /** Share of the error of layers before that is made up for. */
   readonly errorPropagation?: number | undefined;
 }
 
-/** Quantizes one matrix by a rule: checks it, selects its salient weights, has the solver choose its codes and refines them. */
+/**
+ * Quantizes one matrix by a rule: checks it, scales it, makes up for the errors of layers before, selects its salient weights, has the solver choose
+ * its codes and refines them.
+ */
 export function quantizeMatrix(
   tensor: WeightTensor,
   rule: ResolvedRule,
-  { kernels, statistics, errorPropagation }: MatrixContext,
+  { kernels, statistics, scaling, errorPropagation }: MatrixTask,
 ): MatrixResult {
   const { format, solver, salient, refine } = rule;
   const { rows, columns } = checkMatrix(tensor);
+  const scaled = scaling ? scaleWeights(tensor.values, columns, scaling) : tensor.values;
   if (rule.needsStatistics && !statistics) {
     throw new InvalidArgumentError(
       'the recipe measures the inputs of a layer that is not one of a decoder block',
@@ -58,15 +66,14 @@ export function quantizeMatrix(
     );
   }
   const weights =
-    statistics && errorPropagation
-      ? statistics.compensate(tensor.values, format, errorPropagation)
-      : tensor.values;
+    statistics && errorPropagation ? statistics.compensate(scaled, format, errorPropagation) : scaled;
   const input = { weights, rows, columns, format, kernels, statistics };
   const indices = salient && selectBy(salient);
   const task = indices?.length ? { ...input, salient: indices } : input;
   const solved = solver.solve(task);
   const matrix = refine ? refine.method.refine(solved, task, refine.options) : solved;
-  const dequantized = dequantize(matrix);
+  const restored = dequantize(matrix);
+  const dequantized = scaling ? unscaleWeights(restored, columns, scaling) : restored;
   return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 
   function selectBy(salientRule: SalientRule): Uint32Array {
@@ -85,7 +92,10 @@ export function quantizeMatrix(
   }
 }
 
-function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {
+/**
+ * The shape of a matrix. Throws TensorMismatchError where the tensor is none, NonFiniteWeightError for the first weight that is NaN or infinite.
+ */
+export function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {
   const [rows, columns] = shape;
   if (shape.length !== 2 || !rows || !columns) {
     throw new TensorMismatchError(

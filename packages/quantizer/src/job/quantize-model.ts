@@ -13,10 +13,10 @@ import type {
   CalibrationModel,
   CalibrationSequence,
 } from '../calibration/calibration-model.js';
-import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { CalibrationStreams } from '../calibration/measure-inputs.js';
 import { defaultTokenWeighting, type Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import { ScaledNorm } from '../transforms/scaled-norm.js';
 import { copyTensor } from './copy-tensor.js';
 import type { JobStorage, SequenceState } from './job-storage.js';
 import type { LazyTensor } from './lazy-tensor.js';
@@ -24,7 +24,7 @@ import { MemoryJobStorage } from './memory-job-storage.js';
 import { type ModelWeights, moduleOf, QuantizationPlan, weightsOf } from './quantization-plan.js';
 import { ProgressTracker, type QuantizationProgress } from './quantization-progress.js';
 import { type BlockTask, quantizeBlock } from './quantize-block.js';
-import { quantizeMatrix } from './quantize-matrix.js';
+import { checkMatrix, type MatrixTask, quantizeMatrix, type WeightTensor } from './quantize-matrix.js';
 
 /** What activations are measured on. */
 export interface Calibration {
@@ -99,7 +99,7 @@ export async function quantizeModel(
   return job.run(calibration);
 }
 
-/** A finished tensor: the unit of the storage that has its stored parts. */
+/** A finished tensor: the unit of the storage that has its stored parts, or the tensor itself. */
 interface FinishedTensor {
   readonly unit: string;
   readonly parts: readonly SafetensorsTensorSpec[];
@@ -130,7 +130,9 @@ class QuantizationJob {
     const { finished, states } = await this.findBlocks(calibration?.model.blocks ?? 0);
     await this.findTensors();
     if (this.finished.size > 0) {
-      const weights = [...this.finished.keys()].reduce((sum, name) => sum + weightsOf(this.source, name), 0);
+      const weights = [...this.plan.targets.keys()]
+        .filter((name) => this.finished.has(name))
+        .reduce((sum, name) => sum + weightsOf(this.source, name), 0);
       this.context.progress.resumed({ weights, blocks: finished });
       this.context.progress.tell({ stage: 'resuming', block: calibration && finished });
     }
@@ -172,17 +174,17 @@ class QuantizationJob {
     }
   }
 
+  /** A unit has the stored parts of quantized matrices, and tensors that a transform changed, under their own names. */
   private register(unit: string, parts: readonly SafetensorsTensorSpec[]): void {
-    const byModule = new Map<string, SafetensorsTensorSpec[]>();
+    const ofTensor = new Map<string, SafetensorsTensorSpec[]>();
     for (const { name, dtype, shape } of parts) {
-      const module = storedModuleOf(name)!;
-      const members = byModule.get(module) ?? [];
-      byModule.set(module, members);
+      const module = storedModuleOf(name);
+      const tensor = module === undefined ? name : `${module}.weight`;
+      const members = ofTensor.get(tensor) ?? [];
+      ofTensor.set(tensor, members);
       members.push({ name, dtype, shape });
     }
-    for (const [module, members] of byModule) {
-      this.finished.set(`${module}.weight`, { unit, parts: members });
-    }
+    for (const [tensor, members] of ofTensor) this.finished.set(tensor, { unit, parts: members });
   }
 
   private async commit(unit: string, tensors: readonly StoredTensor[]): Promise<void> {
@@ -215,11 +217,15 @@ class QuantizationJob {
         kernels,
         tokenWeights: (sequence, place) => weighting.weights(sequence, place, greatest),
         ruleOf: (module) => this.plan.targets.get(`${module}.weight`),
-        quantize: async (module, statistics) => {
-          const { tensors, dequantized } = await this.quantize(`${module}.weight`, {
-            statistics,
-            block: index,
-          });
+        readWeights: async (module) => {
+          const tensor = await this.readMatrix(`${module}.weight`);
+          checkMatrix(tensor);
+          return tensor.values;
+        },
+        readNorm: (module) => ScaledNorm.read(this.source, `${module}.weight`, signal),
+        pause: () => this.pause(),
+        quantize: async (module, matrixTask) => {
+          const { tensors, dequantized } = await this.quantize(`${module}.weight`, matrixTask, index);
           stored.push(...tensors);
           return dequantized;
         },
@@ -227,7 +233,7 @@ class QuantizationJob {
       const block = await model.loadBlock(index, { signal });
       try {
         const observed = observe(block, () => progress.tell({ stage: 'measuring', block: index }));
-        await quantizeBlock(observed, streams, task);
+        stored.push(...(await quantizeBlock(observed, streams, task)));
       } finally {
         block.release();
       }
@@ -254,26 +260,28 @@ class QuantizationJob {
     }
   }
 
-  /** Quantizes one matrix. */
-  private async quantize(
-    name: string,
-    {
-      statistics,
-      block,
-    }: { readonly statistics?: InputStatistics | undefined; readonly block?: number } = {},
-  ): Promise<{ readonly tensors: readonly StoredTensor[]; readonly dequantized: Float32Array }> {
-    const { kernels, signal, progress } = this.context;
+  private async readMatrix(name: string): Promise<WeightTensor> {
+    const { signal } = this.context;
     signal?.throwIfAborted();
     const values = await this.source.readFloat32(name, { signal });
-    const { shape } = this.source.tensorInfo(name);
-    const tensor = { name, shape, values, file: this.source.name };
+    return { name, shape: this.source.tensorInfo(name).shape, values, file: this.source.name };
+  }
+
+  /** Quantizes one matrix, of a block where that is given. */
+  private async quantize(
+    name: string,
+    task: Pick<MatrixTask, 'statistics' | 'scaling'> = {},
+    block?: number,
+  ): Promise<{ readonly tensors: readonly StoredTensor[]; readonly dequantized: Float32Array }> {
+    const { kernels, progress } = this.context;
+    const { errorPropagation } = this.recipe;
+    const tensor = await this.readMatrix(name);
     const rule = this.plan.targets.get(name)!;
-    const { matrix, dequantized, relativeError } = progress.solve(values.length, () =>
-      quantizeMatrix(tensor, rule, { kernels, statistics, errorPropagation: this.recipe.errorPropagation }),
+    const { matrix, dequantized, relativeError } = progress.solve(tensor.values.length, () =>
+      quantizeMatrix(tensor, rule, { ...task, kernels, errorPropagation }),
     );
     progress.tell({ stage: 'quantizing', block, tensor: name, relativeError });
-    // Long runs of computation would otherwise keep an abort from being seen.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await this.pause();
     return { tensors: storeMatrix(moduleOf(name)!, matrix), dequantized };
   }
 
@@ -283,10 +291,11 @@ class QuantizationJob {
     const { signal, storage } = this.context;
     let quantizedBytes = 0;
     const tensors = source.tensorNames.flatMap((name): readonly LazyTensor[] => {
-      if (!plan.targets.has(name)) return [copyTensor(source, name, { signal })];
-      const { unit, parts } = this.finished.get(name)!;
+      const finished = this.finished.get(name);
+      if (!finished) return [copyTensor(source, name, { signal })];
+      const { unit, parts } = finished;
       return parts.map((part) => {
-        quantizedBytes += safetensorsByteLength(part.dtype, part.shape)!;
+        if (plan.targets.has(name)) quantizedBytes += safetensorsByteLength(part.dtype, part.shape)!;
         return { ...part, bytes: () => storage.read(unit, part.name) };
       });
     });
@@ -302,6 +311,12 @@ class QuantizationJob {
       quantizedBytes,
       bitsPerWeight: (8 * quantizedBytes) / plan.weights,
     };
+  }
+
+  /** Long runs of computation would otherwise keep an abort from being seen. */
+  private async pause(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.context.signal?.throwIfAborted();
   }
 }
 

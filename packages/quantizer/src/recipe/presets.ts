@@ -3,6 +3,8 @@ import {
   fineZeroPointFormat,
   int3,
   int4,
+  int4Group128,
+  int4ZeroPointGroup128,
   int8,
   lbs2,
   lbs3,
@@ -10,11 +12,16 @@ import {
   lbs5,
   type NumberFormat,
   nf4,
+  zeroPointFormat,
 } from '@lbs/format';
 import { leftoverError } from '@lbs/topk-saliency';
+import { uniformWeighting } from '../calibration/token-weighting.js';
+import { clipSearch } from '../solvers/clip-search.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
+import { minMax } from '../solvers/min-max.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
+import { awq } from '../transforms/awq.js';
 import type { Recipe, RecipeRule } from './recipe.js';
 
 /** The weight matrices inside of decoder blocks; embeddings, norms and the output head are copied. */
@@ -28,6 +35,19 @@ function preset(name: string, format: NumberFormat, rule: PresetRule): Recipe {
 
 const rounded: PresetRule = { solver: roundToNearest.name };
 const calibrated: PresetRule = { solver: gptq.name };
+
+/** AWQ as published: the projections whose outputs attention compares are not clipped. */
+function awqPreset(name: string, format: NumberFormat): Recipe {
+  const rule = { format: format.name, transform: awq.name };
+  return {
+    name,
+    rules: [
+      { targets: ['re:.*\\.(q|k)_proj'], solver: minMax.name, ...rule },
+      { targets: [blockMatrices], solver: clipSearch.name, ...rule },
+    ],
+    tokenWeighting: { by: uniformWeighting.name, greatest: 1 },
+  };
+}
 
 /** Of the salient weights, the first fifth of a percent does most of the good; up to half a percent pays. */
 const sharing: PresetRule = {
@@ -47,5 +67,8 @@ export const presets = createRegistry<Recipe>('preset', [
   preset('nf4', nf4, rounded),
   preset('gptq-int4-g64', int4, calibrated),
   preset('gptq-int3-g64', int3, calibrated),
+  preset('gptq-int4-g128', int4Group128, calibrated),
+  awqPreset('awq-int4-g64', zeroPointFormat(4)),
+  awqPreset('awq-int4-g128', int4ZeroPointGroup128),
   preset('hqq-int4-g64', fineZeroPointFormat(4), { solver: hqq.name }),
 ]);

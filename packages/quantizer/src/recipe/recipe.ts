@@ -46,6 +46,8 @@ const ruleSchema = v.strictObject({
   format: v.string(),
   /** Name of a solver. */
   solver: v.string(),
+  /** Name of a transform that scales the inputs of the layers before they are quantized. */
+  transform: v.optional(v.string()),
   salient: v.optional(salientSchema),
   /** How the codes are improved after the solver has chosen them; they stay as they are without it. */
   refine: v.optional(refineSchema),

@@ -9,29 +9,35 @@ import { type Granularity, type SaliencyScore, type StatisticName, saliencyScore
 import { type TokenWeighting, tokenWeightings } from '../calibration/token-weighting.js';
 import { coordinateDescent } from '../refinement/coordinate-descent.js';
 import type { Refinement, RefinementOptions } from '../refinement/refinement.js';
+import { clipSearch } from '../solvers/clip-search.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
 import { imatrix } from '../solvers/imatrix.js';
+import { minMax } from '../solvers/min-max.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { Solver } from '../solvers/solver.js';
+import { awq } from '../transforms/awq.js';
+import type { Transform } from '../transforms/transform.js';
 import type { RecipeRule } from './recipe.js';
 
-/** What recipes can name. Extend the lists to use formats, solvers, scores and refinements of your own. */
+/** What recipes can name. Extend the lists to use formats, solvers, scores, transforms and refinements of your own. */
 export interface QuantizerParts {
   readonly formats: Registry<NumberFormat>;
   readonly solvers: Registry<Solver>;
   readonly scores: Registry<SaliencyScore>;
   readonly weightings: Registry<TokenWeighting>;
   readonly refinements: Registry<Refinement>;
+  readonly transforms: Registry<Transform>;
 }
 
 /** The parts that come with the toolkit. */
 export const standardParts: QuantizerParts = {
   formats: createFormatRegistry(),
-  solvers: createRegistry<Solver>('solver', [roundToNearest, gptq, hqq, imatrix]),
+  solvers: createRegistry<Solver>('solver', [roundToNearest, minMax, gptq, hqq, imatrix, clipSearch]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
   weightings: createRegistry<TokenWeighting>('token weighting', tokenWeightings),
   refinements: createRegistry<Refinement>('refinement', [coordinateDescent]),
+  transforms: createRegistry<Transform>('transform', [awq]),
 };
 
 /** What scores need that is measured on the inputs of a layer. */
@@ -52,6 +58,7 @@ export class ResolvedRule {
   readonly solver: Solver;
   readonly salient: SalientRule | undefined;
   readonly refine: { readonly method: Refinement; readonly options: RefinementOptions } | undefined;
+  readonly transform: Transform | undefined;
   readonly matches: (module: string) => boolean;
 
   constructor(
@@ -69,6 +76,7 @@ export class ResolvedRule {
       method: parts.refinements.get(rule.refine.method),
       options: { rounds: rule.refine.rounds, leastGain: rule.refine.leastGain },
     };
+    this.transform = rule.transform === undefined ? undefined : parts.transforms.get(rule.transform);
     this.matches = matchesAny(rule.targets);
   }
 
@@ -78,6 +86,7 @@ export class ResolvedRule {
     const scoreNeeds = this.salient?.score.needs ?? [];
     return (
       calibrate ||
+      this.transform !== undefined ||
       this.solver.needsStatistics ||
       this.refine?.method.needsStatistics === true ||
       scoreNeeds.some((need) => ofInputs.includes(need))

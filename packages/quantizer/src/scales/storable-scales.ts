@@ -7,6 +7,7 @@ import {
   writeScaleCode,
 } from '@lbs/format';
 import type { CodeSearch } from '@lbs/kernels';
+import { groupRanges, reachingScales } from './group-ranges.js';
 import type { MatrixScales } from './scale-search.js';
 
 /** Steps of the coarse search, in octaves around the scale that just reaches the largest weight of a group. */
@@ -36,11 +37,10 @@ export function searchStorableScales(
   search: CodeSearch,
   matrix: WeightMatrix,
 ): MatrixScales {
-  const { groups } = rowLayout(format, matrix.columns);
   const sizes = partSizes(format, matrix.rows, matrix.columns);
   const encoding = scaleEncodingOf(format);
   const { base } = encoding;
-  const reaching = reachingScales(format, matrix, groups);
+  const reaching = reachingScales(format, groupRanges(format, matrix));
   const storable = base
     ? (scale: number) => scale
     : (scale: number) => encoding.decode(encoding.nearest(scale, 1), 1);
@@ -102,6 +102,23 @@ export function chooseScaleBases(
   return { scaleBases, baseOf };
 }
 
+/** The storable scales nearest to ideal ones [rows, groups]: as encoded, and the numbers that they stand for. */
+export function nearestScales(
+  format: NumberFormat,
+  ideal: Float32Array,
+  { baseOf }: ScaleBases,
+): Pick<MatrixScales, 'values' | 'scales'> {
+  const encoding = scaleEncodingOf(format);
+  const scales = new Uint8Array(encoding.bytes * ideal.length);
+  const values = new Float32Array(ideal.length);
+  for (const [i, scale] of ideal.entries()) {
+    const code = encoding.nearest(scale, baseOf[i]!);
+    writeScaleCode(scales, encoding.bytes, i, code);
+    values[i] = encoding.decode(code, baseOf[i]!);
+  }
+  return { values, scales };
+}
+
 /** Keeps for each group the best of the scales that were tried. */
 class ScaleTrial {
   private readonly least: Float64Array;
@@ -128,26 +145,6 @@ class ScaleTrial {
     }
     return better;
   }
-}
-
-/** [rows, groups] the smallest scale of each group at which no weight lies beyond the outermost levels; 0 for zeros. */
-function reachingScales(
-  { groupSize, levelTable: { levels, centre } }: NumberFormat,
-  { weights, rows, columns }: WeightMatrix,
-  groups: number,
-): Float32Array {
-  const least = levels[0]! - centre;
-  const greatest = levels[levels.length - 1]! - centre;
-  const reaching = new Float32Array(rows * groups);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const weight = weights[row * columns + column]!;
-      const outermost = weight > 0 ? greatest : least;
-      const i = row * groups + Math.floor(column / groupSize);
-      if (outermost !== 0) reaching[i] = Math.max(reaching[i]!, weight / outermost);
-    }
-  }
-  return reaching;
 }
 
 /** [rows, groups] for each group <weight, level> / <level, level>, weighted with the importance, of the levels that the present scales choose. */

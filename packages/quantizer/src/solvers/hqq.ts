@@ -1,13 +1,7 @@
-import {
-  InvalidArgumentError,
-  type NumberFormat,
-  partSizes,
-  rowLayout,
-  scaleEncodingOf,
-  writeScaleCode,
-} from '@lbs/format';
+import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
+import { groupRanges } from '../scales/group-ranges.js';
 import type { MatrixScales } from '../scales/scale-search.js';
-import { chooseScaleBases } from '../scales/storable-scales.js';
+import { chooseScaleBases, nearestScales } from '../scales/storable-scales.js';
 import { encodeMatrix, type ScaledMatrix } from './encode-matrix.js';
 import type { Solver } from './solver.js';
 
@@ -38,28 +32,20 @@ export const hqq: Solver = {
 
 /** Scales and zero-points of a matrix. A group's range reaches to zero, because stored zero-points are not negative. */
 function fitZeroPoints(matrix: ScaledMatrix): MatrixScales {
-  const { format, rows, columns } = matrix;
+  const { format } = matrix;
   const spacing = levelSpacing(format);
-  const { lows, ranges } = groupRanges(matrix);
-  const encoding = scaleEncodingOf(format);
+  const { lows, highs } = groupRanges(format, matrix);
   const { levels } = format.levelTable;
-  const ideal = ranges.map((range) => range / levels[levels.length - 1]!);
-  const { scaleBases, baseOf } = chooseScaleBases(format, ideal, matrix);
-  const sizes = partSizes(format, rows, columns);
-  const scales = new Uint8Array(sizes.scales);
-  const values = new Float32Array(ideal.length);
-  for (const [i, scale] of ideal.entries()) {
-    const code = encoding.nearest(scale, baseOf[i]!);
-    writeScaleCode(scales, encoding.bytes, i, code);
-    values[i] = encoding.decode(code, baseOf[i]!);
-  }
+  const ideal = highs.map((high, i) => (high - lows[i]!) / levels[levels.length - 1]!);
+  const bases = chooseScaleBases(format, ideal, matrix);
+  const { values, scales } = nearestScales(format, ideal, bases);
   const steps = Float64Array.from(values, (scale) => spacing * scale);
   const start = Float64Array.from(steps, (step, i) => (step > 0 ? -lows[i]! / step : 0));
   const fitted = halfQuadraticZeroPoints(matrix, steps, start);
   const zeroPoints = Uint8Array.from(fitted, (zeroPoint) =>
     Math.min(Math.max(Math.round(spacing * zeroPoint), 0), largestZeroPoint),
   );
-  return { values, scales, scaleBases, zeroPoints };
+  return { values, scales, scaleBases: bases.scaleBases, zeroPoints };
 }
 
 /** The distance of neighbouring levels. Throws InvalidArgumentError where the method does not fit the format. */
@@ -75,25 +61,6 @@ function levelSpacing({ name, zeroPoint, sharedBits, levelTable: { levels } }: N
     );
   }
   return spacing;
-}
-
-/** [rows, groups] the least weight of each group, at most 0, and the range from there to the greatest, at least 0. */
-function groupRanges({ weights, rows, columns, format }: ScaledMatrix): {
-  lows: Float32Array;
-  ranges: Float32Array;
-} {
-  const { groups } = rowLayout(format, columns);
-  const lows = new Float32Array(rows * groups);
-  const highs = new Float32Array(rows * groups);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const group = row * groups + Math.floor(column / format.groupSize);
-      const weight = weights[row * columns + column]!;
-      lows[group] = Math.min(lows[group]!, weight);
-      highs[group] = Math.max(highs[group]!, weight);
-    }
-  }
-  return { lows, ranges: highs.map((high, i) => high - lows[i]!) };
 }
 
 /**
