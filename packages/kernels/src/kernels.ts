@@ -8,6 +8,7 @@ import { ProductRunner } from './product-runner.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
+import { multiplyTransposed } from './transposed-product.js';
 import { compileKernels, instantiate, type WasmExports } from './wasm-exports.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -158,6 +159,22 @@ export class Kernels {
   }
 
   /**
+   * output [tokens, columns] (=, +=) input [tokens, rows] times the matrix, as gradients go back through a linear layer. All in float32, with
+   * the order of summation of `linearAlgebra.multiply`; of a quantized matrix, with the weights that `dequantize` gives. Output must
+   * not overlap the input.
+   */
+  multiplyTransposed(
+    matrix: Matrix,
+    input: Pointer,
+    output: Pointer,
+    tokens: number,
+    update: 'set' | 'add' = 'set',
+  ): void {
+    const operations = this.#operationsOf(matrix);
+    multiplyTransposed(this.#productRunner(), matrix, operations, { input, output, tokens, update });
+  }
+
+  /**
    * output [rows.length, columns] = the chosen rows of the matrix (an embedding lookup); of a quantized matrix, exactly what
    * `dequantize` gives. Throws InvalidArgumentError for a row that does not exist.
    */
@@ -288,12 +305,16 @@ export class Kernels {
 
   /** Dense linear algebra over the same memory: products, Gram matrices, the factorization of Hessians. */
   get linearAlgebra(): LinearAlgebra {
-    return new LinearAlgebra(new ProductRunner(this.#arena, this.#wasm, this.#pool));
+    return new LinearAlgebra(this.#productRunner());
   }
 
   /** Starts the search for the codes of a matrix; `release` it when they are chosen. */
   searchCodes(options: CodeSearchOptions): CodeSearch {
     return new CodeSearch(this.#arena, this.#pool, options);
+  }
+
+  #productRunner(): ProductRunner {
+    return new ProductRunner(this.#arena, this.#wasm, this.#pool);
   }
 
   /** A load that fails leaves nothing behind. */
