@@ -29,7 +29,10 @@ export function multiplyTransposed(
         output: { pointer: output, stride: columns },
       },
     ]);
-  if (dense !== undefined) return multiply(dense, 0, rows);
+  if (dense !== undefined) {
+    multiply(dense, 0, rows);
+    return;
+  }
   runner.withScratch(() => {
     const weights = runner.arena.allocate(4 * Math.min(rowBlock, rows) * columns);
     for (let first = 0; first < rows; first += rowBlock) {
