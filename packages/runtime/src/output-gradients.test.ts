@@ -87,7 +87,7 @@ function quantizedModel({ source, weights }: RandomModel): Record<'quantized' | 
       // 2^-10 in binary16.
       scales: Uint8Array.from({ length: 2 * rows * groups }, (_, k) => (k % 2 ? 0x14 : 0)),
     };
-    dense.set(`${module}.weight`, dequantize(matrix));
+    dense.set(`${module}.weight`, Float32Array.from(dequantize(matrix)));
     for (const tensor of storeMatrix(module, matrix)) stored.set(tensor.name, tensor);
   }
   const groups = [{ targets, format: int8 }];

@@ -17,6 +17,7 @@ export interface OutputGradients {
 
 /** How far a measurement has come; reported after every sequence at every block, forward and backward, and at the output head. */
 export interface GradientProgress {
+  /** Steps so far, and in all. */
   readonly done: number;
   readonly total: number;
 }
