@@ -21,7 +21,8 @@ from transformers import LlamaForCausalLM
 
 DATASETS = Path(__file__).resolve().parent.parent
 FIXTURES = DATASETS.parent / "packages" / "runtime" / "src" / "fixtures"
-POSITIONS = 37
+# More than the runtime takes at a time of queries (128) and of logits (64), and of the context that the model was trained for.
+POSITIONS = 139
 
 
 def squared_gradients(model: LlamaForCausalLM, tokens: list[int], labels: list[int]) -> dict[str, torch.Tensor]:

@@ -32,7 +32,7 @@ export interface BlockwiseModel {
   loadBlock(index: number, options?: CancelOptions): Promise<LoadedBlock>;
   /**
    * How much the loss depends on what each linear layer puts out, on some sequences, by module: one pass forward and one back over
-   * all blocks, at about the cost of three passes forward, with one block in memory at a time.
+   * all blocks, at the cost of three to four passes forward, with one block in memory at a time.
    *
    * The loss of a sequence is the sum of -log p(label) over its positions, with labels drawn from the model's own distribution. So the squared
    * gradients estimate the diagonal of the Fisher information (Martens, arXiv 1412.1193), and independent errors of the

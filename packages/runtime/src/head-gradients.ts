@@ -15,7 +15,7 @@ export interface HeadWeights {
   readonly head: Matrix;
 }
 
-/** The loss and its gradient with respect to the hidden states behind the last block, with working memory for a tile of tokens. */
+/** The gradient of the loss with respect to the hidden states behind the last block, with working memory for a tile of tokens. */
 export class HeadGradients {
   private readonly hidden: Pointer;
   /** [tokenTile, hiddenSize] what the norm gives, later the gradient with respect to it. */

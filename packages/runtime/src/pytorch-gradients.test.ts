@@ -19,7 +19,7 @@ const source = await openModel(fileURLToPath(new URL('../../../datasets/tiny-lm/
 afterAll(() => source.close());
 
 test('squared gradients are those of PyTorch', async () => {
-  const model = await openCalibrationModel(source);
+  const model = await openCalibrationModel(source, { contextLength: tokens.length });
   const measured = await model.measureOutputGradients([tokens], { labels: [labels] });
   expect(2 * measured.size).toBe(sections.length);
   for (const { name, shape, offset } of sections) {
