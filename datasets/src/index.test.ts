@@ -38,6 +38,7 @@ describe('models', () => {
   it.each([
     'packages/runtime/src/fixtures/reference-lm-logits.json',
     'packages/runtime/src/fixtures/tiny-lm-logits.json',
+    'packages/runtime/src/fixtures/tiny-lm-gradients.json',
     'benchmarks/src/fixtures/reference-lm-perplexity.json',
   ])('the golden vector %s was made with the present weights', (file) => {
     const vector = JSON.parse(read(new URL(`../${file}`, root)));

@@ -21,6 +21,7 @@ export function loadDenseMatrix(
   return [
     { rows, columns, bytes: weights.byteLength },
     {
+      dense: pointer,
       multiply: (input, output, tokens) =>
         pool.split('multiplyDense', { count: rows, step: rowBlock, work: columns * tokens }, (first, end) => [
           pointer,

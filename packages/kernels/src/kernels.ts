@@ -9,6 +9,7 @@ import { ProductRunner } from './product-runner.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
+import { multiplyTransposed } from './transposed-product.js';
 import { compileKernels, instantiate, type WasmExports } from './wasm-exports.js';
 import { WorkerPool } from './worker-pool.js';
 
@@ -168,6 +169,22 @@ export class Kernels {
   }
 
   /**
+   * output [tokens, columns] (=, +=) input [tokens, rows] times the matrix, as gradients go back through a linear layer. All in float32, with
+   * the order of summation of `linearAlgebra.multiply`; of a quantized matrix, with the weights that `dequantize` gives. Output must
+   * not overlap the input.
+   */
+  multiplyTransposed(
+    matrix: Matrix,
+    input: Pointer,
+    output: Pointer,
+    tokens: number,
+    update: 'set' | 'add' = 'set',
+  ): void {
+    const operations = this.#operationsOf(matrix);
+    multiplyTransposed(this.#productRunner(), matrix, operations, { input, output, tokens, update });
+  }
+
+  /**
    * output [rows.length, columns] = the chosen rows of the matrix (an embedding lookup); of a quantized matrix, exactly what
    * `dequantize` gives. Throws InvalidArgumentError for a row that does not exist.
    */
@@ -301,7 +318,7 @@ export class Kernels {
 
   /** Dense linear algebra over the same memory: products, Gram matrices, the factorization of Hessians. */
   get linearAlgebra(): LinearAlgebra {
-    return new LinearAlgebra(new ProductRunner(this.#arena, this.#wasm, this.#pool));
+    return new LinearAlgebra(this.#productRunner());
   }
 
   /** Starts the search for the codes of a matrix; `release` it when they are chosen. */
@@ -312,6 +329,10 @@ export class Kernels {
   /** Starts the refinement of chosen codes; `release` it when they are read. */
   refineCodes(options: CodeRefinementOptions): CodeRefinement {
     return new CodeRefinement(this.#arena, this.#pool, options);
+  }
+
+  #productRunner(): ProductRunner {
+    return new ProductRunner(this.#arena, this.#wasm, this.#pool);
   }
 
   /** A load that fails leaves nothing behind. */

@@ -16,6 +16,8 @@ export interface MatrixOperations {
   multiply(input: Pointer, output: Pointer, tokens: number): void;
   /** output [columns] = row `row`. */
   copyRow(row: number, output: Pointer): void;
+  /** Where the weights [rows, columns] are, if they are stored as float32. */
+  readonly dense?: Pointer;
   /** Puts other weights [rows, columns] in place of the present ones; undefined where the matrix is not dense. */
   overwrite?(weights: Float32Array): void;
 }

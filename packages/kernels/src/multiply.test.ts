@@ -156,6 +156,76 @@ describe('multiply by a quantized matrix', () => {
   });
 });
 
+describe('multiplyTransposed', () => {
+  /** output before, plus input [tokens, rows] times weights [rows, columns], and the sum of the terms' magnitudes. */
+  function reference(before: Float32Array, input: Float32Array, weights: Float32Array, tokens: number) {
+    const [rows, columns] = [input.length / tokens, before.length / tokens];
+    return Array.from(before, (start, i) => {
+      const [t, c] = [Math.floor(i / columns), i % columns];
+      let [exact, magnitudes] = [start, Math.abs(start)];
+      for (let r = 0; r < rows; r++) {
+        const product = input[t * rows + r]! * weights[r * columns + c]!;
+        exact += product;
+        magnitudes += Math.abs(product);
+      }
+      return { exact, magnitudes };
+    });
+  }
+
+  it.each([
+    [1, 1, 1],
+    [3, 5, 2],
+    [40, 33, 7],
+    [300, 65, 5],
+    [520, 17, 21],
+  ])('is the product with a dense matrix %i x %i, %i tokens', (rows, columns, tokens) => {
+    const weights = randomActivations(rows * columns, rows);
+    const input = randomActivations(tokens * rows, tokens);
+    const mark = kernels.mark();
+    const loaded = kernels.loadDense(weights, rows, columns);
+    const x = kernels.allocate(input.byteLength);
+    const y = kernels.allocate(4 * (tokens * columns + 1));
+    kernels.float32(x, input.length).set(input);
+    const before = randomActivations(tokens * columns, 3);
+    for (const update of ['set', 'add'] as const) {
+      const output = kernels.float32(y, tokens * columns + 1);
+      output.set([...before, 7]);
+      kernels.multiplyTransposed(loaded, x, y, tokens, update);
+      const start = update === 'set' ? before.map(() => 0) : before;
+      for (const [i, { exact, magnitudes }] of reference(start, input, weights, tokens).entries()) {
+        const bound = (Math.min(rows, 256) + Math.ceil(rows / 256) + 2) * 2 ** -24 * magnitudes;
+        expect(Math.abs(output[i]! - exact)).toBeLessThanOrEqual(bound);
+      }
+      expect(output[tokens * columns]).toBe(7);
+    }
+    kernels.release(mark);
+  });
+
+  it.each(Object.entries(formats))('has the bits of the dequantized matrix: %s', (_, format) => {
+    const [columns, tokens] = [72, 3];
+    for (const rows of [5, 300]) {
+      const mark = kernels.mark();
+      const matrix = randomQuantizedMatrix({ format, rows, columns, seed: rows, salient: 0.05 });
+      const input = randomActivations(tokens * rows, 1);
+      const x = kernels.allocate(input.byteLength);
+      kernels.float32(x, input.length).set(input);
+      const matrices = [kernels.loadQuantized(matrix), kernels.loadDense(dequantize(matrix), rows, columns)];
+      for (const update of ['set', 'add'] as const) {
+        const [quantized, dense] = matrices.map((loaded) => {
+          const y = kernels.allocate(4 * tokens * columns);
+          kernels.float32(y, tokens * columns).fill(0.1);
+          const before = kernels.bytes;
+          kernels.multiplyTransposed(loaded, x, y, tokens, update);
+          expect(kernels.bytes).toBe(before);
+          return kernels.float32(y, tokens * columns).slice();
+        });
+        expect(quantized).toEqual(dense);
+      }
+      kernels.release(mark);
+    }
+  });
+});
+
 describe('gather', () => {
   it.each(Object.entries(formats))('gives exactly what dequantize gives: %s', (_, format) => {
     for (const columns of [16, 64, 200]) {

@@ -72,6 +72,21 @@ describe('results on 2 and 4 threads are those of one thread, bit for bit', () =
     }
   });
 
+  it('multiplyTransposed', () => {
+    for (const [rows, columns] of [...shapes, [300, 67]] as const) {
+      const weights = randomActivations(rows * columns, rows);
+      for (const tokens of [1, 5, 45]) {
+        const input = randomActivations(tokens * rows, tokens);
+        compare((kernels) => {
+          const loaded = kernels.loadDense(weights, rows, columns);
+          const output = kernels.allocate(4 * tokens * columns);
+          kernels.multiplyTransposed(loaded, put(kernels, input), output, tokens);
+          return kernels.float32(output, tokens * columns);
+        });
+      }
+    }
+  });
+
   it.each([
     { tokens: 1, heads: 9, kvHeads: 3, headDim: 64, start: 21 },
     { tokens: 6, heads: 4, kvHeads: 2, headDim: 12, start: 0 },

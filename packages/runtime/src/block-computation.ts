@@ -1,7 +1,7 @@
 import type { AttentionSums, Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import type { BlockNorm, LayerWeights, LinearLayer } from './decoder-weights.js';
-import { createRotaryTables } from './rotary-embedding.js';
+import { createRotaryTables, type RotaryTables } from './rotary-embedding.js';
 
 /** Tokens that go through a block together; bounds the working memory of a long prompt. */
 export const batchTokens = 128;
@@ -45,6 +45,7 @@ export class BlockComputation {
   readonly hidden: Pointer;
   /** [batchTokens, hiddenSize] */
   readonly normed: Pointer;
+  readonly rotary: RotaryTables;
   /** In the order of computation. */
   readonly stages: readonly BlockStage[];
 
@@ -57,10 +58,10 @@ export class BlockComputation {
     const batchOf = (width: number) => kernels.allocate(4 * batchTokens * width);
     const queryWidth = heads * headSize;
     const keyWidth = keyValueHeads * headSize;
-    const rotary = createRotaryTables(kernels, config, contextLength);
+    this.rotary = createRotaryTables(kernels, config, contextLength);
     this.hidden = batchOf(hiddenSize);
     this.normed = batchOf(hiddenSize);
-    const { normed } = this;
+    const { normed, rotary } = this;
     const queries = batchOf(queryWidth);
     const attended = batchOf(queryWidth);
     const keys = batchOf(keyWidth);

@@ -3,4 +3,5 @@ export * from './calibration-model.js';
 export * from './decoder.js';
 export type { LoadOptions, LoadProgress } from './decoder-weights.js';
 export * from './language-model.js';
-export * from './sampling.js';
+export type { GradientOptions, GradientProgress, OutputGradients } from './output-gradients.js';
+export { createSampler, type Sampler, type SamplingOptions } from './sampling.js';

@@ -38,7 +38,7 @@ function mostLikely(logits: Float32Array): number {
 }
 
 /** Uniform numbers in [0, 1) from a 32-bit state (Mulberry32). */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -13,6 +13,31 @@ export interface CalibrationModel {
   embed(tokens: readonly number[]): Float32Array;
   /** Loads the weights of one block; `release` it before the next is loaded, so that one is in memory at a time. */
   loadBlock(index: number, options?: CancelOptions): Promise<CalibrationBlock>;
+  /**
+   * Squared gradients of the loss with respect to what each linear layer puts out, on some sequences, by module, while no block is in memory. The loss is the
+   * sum of -log p(label) over the positions of a sequence, with labels drawn from the model's own distribution by the seed: so independent
+   * errors of the outputs with the mean squares e_i raise the KL divergence, per token and to second order, by 1/2 sum over output
+   * features of rowMeans_i * e_i. A model may lack it.
+   */
+  measureOutputGradients?(
+    sequences: readonly (readonly number[])[],
+    options?: GradientMeasurement,
+  ): Promise<ReadonlyMap<string, OutputSensitivity>>;
+}
+
+/** Options of `CalibrationModel.measureOutputGradients`. */
+export interface GradientMeasurement extends CancelOptions {
+  /** Same seed, same labels. */
+  readonly seed?: number | undefined;
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+}
+
+/** How much the loss depends on what a linear layer puts out: squared gradients. */
+export interface OutputSensitivity {
+  /** For each sequence [tokens]: the sum over output features. */
+  readonly tokenSums: readonly Float32Array[];
+  /** [rows] for each output feature: the mean over the tokens of all sequences. */
+  readonly rowMeans: Float32Array;
 }
 
 /**
