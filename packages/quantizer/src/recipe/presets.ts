@@ -33,6 +33,11 @@ function preset(name: string, format: NumberFormat, rule: PresetRule): Recipe {
   return { name, rules: [{ targets: [blockMatrices], format: format.name, ...rule }] };
 }
 
+/** Sharing-aware GPTQ, salient weights, and half of the errors of layers before made up for. */
+function sharingPreset(name: string, format: NumberFormat): Recipe {
+  return { ...preset(name, format, sharing), errorPropagation: 0.5 };
+}
+
 const rounded: PresetRule = { solver: roundToNearest.name };
 const calibrated: PresetRule = { solver: gptq.name };
 
@@ -57,10 +62,10 @@ const sharing: PresetRule = {
 
 /** Recipes with a name; `lbs-N` has N private bits. Those of GPTQ and LBS are calibrated. */
 export const presets = createRegistry<Recipe>('preset', [
-  preset('lbs-5', lbs5, sharing),
-  preset('lbs-4', lbs4, sharing),
-  preset('lbs-3', lbs3, sharing),
-  preset('lbs-2', lbs2, sharing),
+  sharingPreset('lbs-5', lbs5),
+  sharingPreset('lbs-4', lbs4),
+  sharingPreset('lbs-3', lbs3),
+  sharingPreset('lbs-2', lbs2),
   preset('int8', int8, rounded),
   preset('int4-g64', int4, rounded),
   preset('int3-g64', int3, rounded),
