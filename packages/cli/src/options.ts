@@ -8,6 +8,12 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
+export function positiveNumber(text: string): number {
+  const value = nonNegativeNumber(text);
+  if (value === 0) throw new CommanderError('It must be above 0.');
+  return value;
+}
+
 export function nonNegativeNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) {

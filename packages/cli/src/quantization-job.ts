@@ -81,6 +81,10 @@ export async function runQuantizationJob(job: QuantizationJob): Promise<Quantiza
 
 function show(line: ProgressLine, progress: QuantizationProgress): void {
   const { stage, block, blocks, tensor, relativeError, weightsDone, weightsTotal, secondsLeft } = progress;
+  if (stage === 'allocating') {
+    line.update(0, `choosing formats, ${(100 * progress.allocated!).toFixed(0)} % done`, null);
+    return;
+  }
   const share = weightsDone / weightsTotal;
   const place = block === undefined || block === blocks ? undefined : `block ${block + 1} of ${blocks}`;
   if (stage === 'resuming') {

@@ -8,6 +8,9 @@ const tokenTile = 64;
 /** The label of a position, whose probabilities [vocabulary] are given; undefined where it has no loss. */
 export type LabelChooser = (position: number, probabilities: Float32Array) => number | undefined;
 
+/** Some positions at the head: what it reads [tokens, hiddenSize], and the gradient of the logits [tokens, vocabulary]. Valid during the call only. */
+export type HeadConsumer = (input: Float32Array, gradient: Float32Array) => void;
+
 /** What turns hidden states behind the last block into logits. */
 export interface HeadWeights {
   readonly finalNorm: Pointer;
@@ -35,11 +38,16 @@ export class HeadGradients {
 
   /**
    * Gradient [tokens, hiddenSize] of the sum of -log p(label) over the positions of a sequence with respect to its hidden states
-   * [tokens, hiddenSize].
+   * [tokens, hiddenSize]. What the head reads and the gradient of the logits are shown tile by tile.
    */
-  run({ finalNorm, head }: HeadWeights, hidden: Float32Array, chooseLabel: LabelChooser): Float32Array {
+  run(
+    { finalNorm, head }: HeadWeights,
+    hidden: Float32Array,
+    chooseLabel: LabelChooser,
+    onGradient: HeadConsumer,
+  ): Float32Array {
     const { kernels } = this;
-    const { hiddenSize, normEpsilon } = this.config;
+    const { hiddenSize, vocabularySize, normEpsilon } = this.config;
     const gradient = new Float32Array(hidden.length);
     const tokens = hidden.length / hiddenSize;
     for (let first = 0; first < tokens; first += tokenTile) {
@@ -49,6 +57,10 @@ export class HeadGradients {
       kernels.rmsNorm(this.hidden, finalNorm, this.normed, rows, hiddenSize, normEpsilon);
       kernels.multiply(head, this.normed, this.logits, rows);
       this.backThroughLoss(rows, (row, probabilities) => chooseLabel(first + row, probabilities));
+      onGradient(
+        kernels.float32(this.normed, rows * hiddenSize),
+        kernels.float32(this.logits, rows * vocabularySize),
+      );
       kernels.multiplyTransposed(head, this.logits, this.normed, rows);
       addNormGradient(part(gradient), {
         input: part(hidden),

@@ -25,7 +25,7 @@ const config = {
 const tokensOf = (count: number, step: number) =>
   Array.from({ length: count }, (_, i) => (i * step + 1) % config.vocabularySize);
 
-const modulesOf = ({ layers }: ModelConfig) =>
+const linearModulesOf = ({ layers }: ModelConfig) =>
   Array.from({ length: layers }, (_, layer) =>
     ['q', 'k', 'v', 'o']
       .map((name) => `self_attn.${name}_proj`)
@@ -33,7 +33,11 @@ const modulesOf = ({ layers }: ModelConfig) =>
       .map((name) => `model.layers.${layer}.${name}`),
   ).flat();
 
+const modulesOf = (config: ModelConfig) => ['model.embed_tokens', ...linearModulesOf(config), 'lm_head'];
+
 function rowsOf(config: ModelConfig, module: string): number {
+  if (module === 'lm_head') return config.vocabularySize;
+  if (module === 'model.embed_tokens') return config.hiddenSize;
   if (/gate|up/.test(module)) return config.intermediateSize;
   if (/o_proj|down/.test(module)) return config.hiddenSize;
   return config.headSize * (module.endsWith('q_proj') ? config.heads : config.keyValueHeads);
@@ -71,7 +75,7 @@ function squaredDifferences(
 
 /** A model whose linear layers have random int8 codes, and the same with their dequantized weights. */
 function quantizedModel({ source, weights }: RandomModel): Record<'quantized' | 'dequantized', ModelSource> {
-  const targets = modulesOf(source.config);
+  const targets = linearModulesOf(source.config);
   const dense = new Map(weights);
   const stored = new Map<string, ReturnType<typeof storeMatrix>[number]>();
   for (const [i, module] of targets.entries()) {
@@ -143,6 +147,18 @@ describe.each([
       );
       expectClose(rowMeans, means, 1e-4);
     }
+  });
+
+  test('the head tells what it reads, weighted with its gradients', async () => {
+    const tokens = tokensOf(70, 4);
+    const measured = await (await openCalibrationModel(model.source)).measureOutputGradients([tokens]);
+    const { tokenSums, inputSquares } = measured.get('lm_head')!;
+    // What the head reads has RMSNorm's mean square of almost 1 before the weights of the norm.
+    const gains = model.weights.get('model.norm.weight')!;
+    const mean = tokenSums[0]!.reduce((sum, square) => sum + square / tokens.length, 0);
+    const normalized = inputSquares!.reduce((sum, square, j) => sum + square / gains[j]! ** 2, 0);
+    expect(normalized / (config.hiddenSize * mean)).toBeCloseTo(1, 1);
+    expect(measured.get('model.embed_tokens')!.inputSquares).toBeUndefined();
   });
 });
 
@@ -307,7 +323,7 @@ describe('refuses', async () => {
       },
     };
     await expect((await openCalibrationModel(broken)).measureOutputGradients([[1]])).rejects.toThrow(
-      /model.layers.1.mlp.down_proj.*the gradient of token 0 is not finite/,
+      /lm_head.*the gradient of token 0 is not finite/,
     );
   });
 });

@@ -7,12 +7,20 @@ import { type LayerWeights, moduleOf, WeightLoader } from './decoder-weights.js'
 import { drawIndex, HeadGradients, type LabelChooser } from './head-gradients.js';
 import { createRandom } from './sampling.js';
 
-/** Squared gradients of the loss with respect to what one linear layer puts out: for q and k, before the rotary embedding. */
+/**
+ * Squared gradients of the loss with respect to what a module puts out: a linear layer of a block, for q and k before the rotary embedding; the output
+ * head, always as `lm_head`; and the embedding.
+ */
 export interface OutputGradients {
   /** For each sequence [tokens]: the sum over output features. */
   readonly tokenSums: readonly Float32Array[];
-  /** [rows] for each output feature: the mean over the tokens of all sequences. */
+  /** For each output feature the mean over the tokens of all sequences: of logits [vocabulary], of the embedding [hiddenSize]. */
   readonly rowMeans: Float32Array;
+  /**
+   * Of the head alone, [hiddenSize]: for each input feature the mean over tokens of its square times the token's sum. Of other layers the inputs
+   * can be seen block by block.
+   */
+  readonly inputSquares?: Float32Array | undefined;
 }
 
 /** How far a measurement has come; reported after every sequence at every block, forward and backward, and at the output head. */
@@ -93,6 +101,12 @@ export async function measureOutputGradients(
       ? (position) => labels[sequence]![position]
       : (_, probabilities) => drawIndex(probabilities, random());
   const gradients: Float32Array[] = [];
+  const sums = new Map<string, SquareSums>();
+  const sumsOf = (module: string, rows: number) => {
+    const present = sums.get(module) ?? new SquareSums(module, rows);
+    sums.set(module, present);
+    return present;
+  };
   await forEachSequence(
     async (loader) => ({
       finalNorm: await loader.finalNorm(),
@@ -100,11 +114,17 @@ export async function measureOutputGradients(
       computation: new HeadGradients(config, kernels),
     }),
     ({ computation, ...weights }, sequence) => {
-      gradients.push(computation.run(weights, hidden[sequence]!.pop()!, chooserOf(sequence)));
+      const states = hidden[sequence]!.pop()!;
+      const logits = sumsOf('lm_head', config.vocabularySize);
+      logits.beginSequence();
+      gradients.push(
+        computation.run(weights, states, chooserOf(sequence), (input, gradient) =>
+          logits.add(gradient, input),
+        ),
+      );
     },
   );
 
-  const sums = new Map<string, SquareSums>();
   const longest = Math.max(...sequences.map(({ length }) => length));
   for (let index = config.layers - 1; index >= 0; index--) {
     await forEachSequence(
@@ -118,15 +138,19 @@ export async function measureOutputGradients(
           hidden: hidden[sequence]!.pop()!,
           gradient: gradients[sequence]!,
           onGradient(linear, gradient) {
-            const module = moduleOf(index, linear);
             const tokens = sequences[sequence]!.length;
-            const present = sums.get(module) ?? new SquareSums(module, gradient.length / tokens);
-            present.add(gradient);
-            sums.set(module, present);
+            const outputs = sumsOf(moduleOf(index, linear), gradient.length / tokens);
+            outputs.beginSequence();
+            outputs.add(gradient);
           },
         });
       },
     );
+  }
+  for (const gradient of gradients) {
+    const embedded = sumsOf('model.embed_tokens', config.hiddenSize);
+    embedded.beginSequence();
+    embedded.add(gradient);
   }
   return new Map([...sums].reverse().map(([module, sum]) => [module, sum.finish()]));
 }
@@ -153,8 +177,9 @@ function runBlock(
 
 /** Squared gradients of one module, summed as they come. */
 class SquareSums {
-  private readonly tokenSums: Float32Array[] = [];
+  private readonly tokenSums: number[][] = [];
   private readonly rowSums: Float64Array;
+  private inputSums: Float64Array | undefined;
 
   constructor(
     private readonly module: string,
@@ -163,11 +188,16 @@ class SquareSums {
     this.rowSums = new Float64Array(rows);
   }
 
-  /** Counts the next sequence's gradient [tokens, rows]. */
-  add(gradient: Float32Array): void {
+  beginSequence(): void {
+    this.tokenSums.push([]);
+  }
+
+  /** Counts the gradient [tokens, rows] of the sequence's next tokens, with what the module reads [tokens, columns] where that is wanted. */
+  add(gradient: Float32Array, input?: Float32Array): void {
     const { rows, rowSums } = this;
-    const tokenSums = new Float32Array(gradient.length / rows);
-    for (let token = 0; token < tokenSums.length; token++) {
+    const sums = this.tokenSums.at(-1)!;
+    const tokens = gradient.length / rows;
+    for (let token = 0; token < tokens; token++) {
       const start = token * rows;
       let sum = 0;
       for (let row = 0; row < rows; row++) {
@@ -175,21 +205,33 @@ class SquareSums {
         sum += square;
         rowSums[row]! += square;
       }
-      tokenSums[token] = sum;
+      if (!Number.isFinite(sum)) {
+        throw new NonFiniteWeightError(
+          `the gradient of token ${sums.length} is not finite on the calibration text`,
+          {
+            tensor: this.module,
+            mend: 'The model gives NaN or infinite activations: use another checkpoint.',
+          },
+        );
+      }
+      if (input) this.addInput(input.subarray((token * input.length) / tokens), input.length / tokens, sum);
+      sums.push(sum);
     }
-    const bad = tokenSums.findIndex((sum) => !Number.isFinite(sum));
-    if (bad >= 0) {
-      throw new NonFiniteWeightError(`the gradient of token ${bad} is not finite on the calibration text`, {
-        tensor: this.module,
-        mend: 'The model gives NaN or infinite activations: use another checkpoint.',
-      });
-    }
-    this.tokenSums.push(tokenSums);
+  }
+
+  private addInput(input: Float32Array, columns: number, sum: number): void {
+    this.inputSums ??= new Float64Array(columns);
+    for (let j = 0; j < columns; j++) this.inputSums[j]! += sum * input[j]! ** 2;
   }
 
   finish(): OutputGradients {
     const tokens = this.tokenSums.reduce((count, { length }) => count + length, 0);
-    return { tokenSums: this.tokenSums, rowMeans: Float32Array.from(this.rowSums, (sum) => sum / tokens) };
+    const mean = (sums: Float64Array) => Float32Array.from(sums, (sum) => sum / tokens);
+    return {
+      tokenSums: this.tokenSums.map((sums) => Float32Array.from(sums)),
+      rowMeans: mean(this.rowSums),
+      inputSquares: this.inputSums && mean(this.inputSums),
+    };
   }
 }
 

@@ -16,13 +16,15 @@ import {
 } from '@lbs/quantizer';
 import { Command, Option } from 'commander';
 import { type CalibrationText, calibrationSize, openCalibration, readCalibration } from '../calibration.js';
-import { byteSize, positiveInteger, withInterrupt } from '../options.js';
+import { byteSize, positiveInteger, positiveNumber, withInterrupt } from '../options.js';
 import { formatBytes, formatDuration, printResult } from '../print-result.js';
 import { runQuantizationJob } from '../quantization-job.js';
 import { toolVersion } from '../tool-version.js';
 
 interface QuantizeOptions {
   readonly preset: string;
+  readonly bits?: number;
+  readonly size?: number;
   readonly output?: string;
   readonly calibration?: string;
   readonly threads?: number;
@@ -37,6 +39,15 @@ export function quantizeCommand(): Command {
     .description('Quantize the weight matrices of a model.')
     .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
     .addOption(new Option('--preset <name>', 'how to quantize').choices(presets.names).default('lbs-4'))
+    .addOption(
+      new Option(
+        '--bits <rate>',
+        'bits for each weight of the quantized matrices, for presets that mix formats (lbs-mixed)',
+      )
+        .argParser(positiveNumber)
+        .conflicts('size'),
+    )
+    .option('--size <bytes>', 'size of all weights instead, such as 80MB', byteSize)
     .option(
       '-o, --output <directory>',
       'where to write the quantized model; needed unless --dry-run is given',
@@ -63,7 +74,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
   const start = performance.now();
   const { output } = options;
   if (!options.dryRun) await assertWritable(options);
-  const recipe = presets.get(options.preset);
+  const recipe = recipeOf(options);
   const source = await openModel(path, { signal });
   const kernels = await createKernels({ threads: options.threads ?? availableParallelism() });
   try {
@@ -125,6 +136,18 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     kernels.close();
     await source.close();
   }
+}
+
+/** The preset, with the budget that the options give it. */
+function recipeOf({ preset, bits, size }: QuantizeOptions): Recipe {
+  const recipe = presets.get(preset);
+  if (bits === undefined && size === undefined) return recipe;
+  if (!recipe.budget) {
+    throw new InvalidArgumentError(`preset ${preset} has one format, whose size is what it is`, {
+      mend: 'Take --preset lbs-mixed, or leave out --bits and --size.',
+    });
+  }
+  return { ...recipe, budget: bits === undefined ? { bytes: size! } : { bitsPerWeight: bits } };
 }
 
 /** Says what quantizing would give and take, from the sizes of the tensors and the speed of a small matrix. */

@@ -14,7 +14,8 @@ export interface CalibrationModel {
   /** Loads the weights of one block; `release` it before the next is loaded, so that one is in memory at a time. */
   loadBlock(index: number, options?: CancelOptions): Promise<CalibrationBlock>;
   /**
-   * Squared gradients of the loss with respect to what each linear layer puts out, on some sequences, by module, while no block is in memory. The loss is the
+   * Squared gradients of the loss with respect to what each linear layer, the head (`lm_head`, tied or not) and the embedding (`model.embed_tokens`) put out, on some
+   * sequences, by module, while no block is in memory. The loss is the
    * sum of -log p(label) over the positions of a sequence, with labels drawn from the model's own distribution by the seed: so independent
    * errors of the outputs with the mean squares e_i raise the KL divergence, per token and to second order, by 1/2 sum over output
    * features of rowMeans_i * e_i. A model may lack it.
@@ -32,12 +33,14 @@ export interface GradientMeasurement extends CancelOptions {
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
 
-/** How much the loss depends on what a linear layer puts out: squared gradients. */
+/** How much the loss depends on what a module puts out: squared gradients. */
 export interface OutputSensitivity {
   /** For each sequence [tokens]: the sum over output features. */
   readonly tokenSums: readonly Float32Array[];
-  /** [rows] for each output feature: the mean over the tokens of all sequences. */
+  /** For each output feature the mean over the tokens of all sequences. */
   readonly rowMeans: Float32Array;
+  /** Of the head alone, for each input feature: the mean over tokens of its square times the token's sum. */
+  readonly inputSquares?: Float32Array | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { formatVersion } from '@lbs/format';
+import type { ModelWeights } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, standardParts } from '../recipe/resolved-rule.js';
-import type { ModelWeights } from './quantization-plan.js';
 
 /** What the bytes of a result depend on beside the recipe and the names of the tensors. */
 export interface JobCircumstances {
@@ -28,7 +28,9 @@ export function describeJob(
     return [name, dtype, shape];
   });
   // A format may be declared anew under a name that was used before.
-  const formats = recipe.rules.map((rule) => parts.formats.get(rule.format));
+  const formats = recipe.rules.flatMap(({ format, candidates = [] }) =>
+    [format, ...candidates].map((name) => parts.formats.get(name)),
+  );
   return {
     recipe: { recipe, formats },
     model: { tensors, identity: modelIdentity },

@@ -1,9 +1,7 @@
-import { denseBytes, expectedSalientBits, safetensorsByteLength } from '@lbs/format';
+import { expectedBytes, expectedCopiedBytes } from '../recipe/expected-bytes.js';
+import { type ModelWeights, QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, type ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
-import { copyTensor } from './copy-tensor.js';
-import { type ModelWeights, QuantizationPlan, weightsOf } from './quantization-plan.js';
-import { expectedSalientCount } from './salient-amount.js';
 
 /** The sizes of a calibration, as far as work and memory depend on them. */
 export interface CalibrationSize {
@@ -34,7 +32,7 @@ export interface QuantizationEstimate {
   /** Matrices that are quantized, and their weights. */
   readonly matrices: number;
   readonly quantizedWeights: number;
-  /** Bytes of their stored parts, exact but for the positions of salient weights, whose code has an expected length. */
+  /** Bytes of their stored parts: the budget where there is one, otherwise exact but for the positions of salient weights, whose code has an expected length. */
   readonly quantizedBytes: number;
   /** Everything counted. */
   readonly bitsPerWeight: number;
@@ -70,8 +68,12 @@ export function estimateQuantization(
     quantizedBytes += expectedBytes(rule, rows, columns);
     solving.set(rule, (solving.get(rule) ?? 0) + rows * columns);
   }
-  const copied = source.tensorNames.filter((name) => !plan.targets.has(name));
-  const copiedBytes = copied.reduce((sum, name) => sum + copiedBytesOf(source, name), 0);
+  const copiedBytes = expectedCopiedBytes(source, plan);
+  const { budget } = recipe;
+  if (budget) {
+    quantizedBytes =
+      'bytes' in budget ? budget.bytes - copiedBytes : Math.floor((budget.bitsPerWeight * plan.weights) / 8);
+  }
   const measured = plan.needsStatistics ? calibration : undefined;
   const streams = recipe.errorPropagation ? 2 : 1;
   return {
@@ -84,23 +86,6 @@ export function estimateQuantization(
     memoryBytes: memoryBytes(source, plan, measured, streams),
     work: { solving, ...calibrationWork(measured, streams) },
   };
-}
-
-/** Bytes that `storeMatrix` gives for a [rows, columns] matrix. */
-function expectedBytes({ format, salient }: ResolvedRule, rows: number, columns: number): number {
-  const shapeBytes = 8;
-  const dense = denseBytes(format, rows, columns) + shapeBytes;
-  const count = salient ? expectedSalientCount(salient, rows, columns) : 0;
-  if (count === 0) return dense;
-  const fraction = count / (rows * columns);
-  const rowsWithSalient = rows * (1 - (1 - fraction) ** columns);
-  const baseBytes = 2;
-  return dense + Math.round((count * expectedSalientBits(fraction)) / 8 + rowsWithSalient) + baseBytes;
-}
-
-function copiedBytesOf(source: ModelWeights, name: string): number {
-  const { dtype, shape } = copyTensor(source, name);
-  return safetensorsByteLength(dtype, shape) ?? 0;
 }
 
 /** The work of a calibration with one stream of hidden states, or with the unquantized model's beside it. */

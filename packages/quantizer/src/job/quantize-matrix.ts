@@ -1,27 +1,12 @@
-import {
-  dequantize,
-  InvalidArgumentError,
-  NonFiniteWeightError,
-  type QuantizedMatrix,
-  TensorMismatchError,
-} from '@lbs/format';
+import { dequantize, InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectSalient } from '@lbs/topk-saliency';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
+import { salientAmount } from '../recipe/salient-amount.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
+import { checkMatrix, type WeightTensor } from '../source/weight-tensor.js';
 import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';
-import { salientAmount } from './salient-amount.js';
-
-/** A weight tensor as it is read. */
-export interface WeightTensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Row-major. */
-  readonly values: Float32Array;
-  /** Of the file that it comes from, for errors. */
-  readonly file: string;
-}
 
 /** What quantization of one matrix gives. */
 export interface MatrixResult {
@@ -90,31 +75,6 @@ export function quantizeMatrix(
     });
     return selectSalient(scores, { rows, columns, per, amount: salientAmount(salientRule, rows, columns) });
   }
-}
-
-/**
- * The shape of a matrix. Throws TensorMismatchError where the tensor is none, NonFiniteWeightError for the first weight that is NaN or infinite.
- */
-export function checkMatrix({ name, shape, values, file }: WeightTensor): { rows: number; columns: number } {
-  const [rows, columns] = shape;
-  if (shape.length !== 2 || !rows || !columns) {
-    throw new TensorMismatchError(
-      `only matrices can be quantized, and this tensor has shape [${shape.join(', ')}]`,
-      { file, tensor: name, mend: 'Leave the module out of the targets of the recipe.' },
-    );
-  }
-  const bad = values.findIndex((weight) => !Number.isFinite(weight));
-  if (bad >= 0) {
-    throw new NonFiniteWeightError(
-      `weight [${Math.floor(bad / columns)}, ${bad % columns}] is ${values[bad]}`,
-      {
-        file,
-        tensor: name,
-        mend: 'The checkpoint is damaged or was saved after training diverged: use another one.',
-      },
-    );
-  }
-  return { rows, columns };
 }
 
 function relativeSquaredError(weights: Float32Array, approximation: Float32Array): number {

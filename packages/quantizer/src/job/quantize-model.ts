@@ -8,23 +8,25 @@ import {
   storeMatrix,
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
+import { allocateFormats } from '../allocation/allocate-formats.js';
 import type {
   CalibrationBlock,
   CalibrationModel,
   CalibrationSequence,
 } from '../calibration/calibration-model.js';
 import type { CalibrationStreams } from '../calibration/measure-inputs.js';
+import { type ModelWeights, moduleOf, QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
 import { defaultTokenWeighting, type Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import { copyTensor } from '../source/copy-tensor.js';
+import type { LazyTensor } from '../source/lazy-tensor.js';
+import { checkMatrix, type WeightTensor } from '../source/weight-tensor.js';
 import { ScaledNorm } from '../transforms/scaled-norm.js';
-import { copyTensor } from './copy-tensor.js';
 import type { JobStorage, SequenceState } from './job-storage.js';
-import type { LazyTensor } from './lazy-tensor.js';
 import { MemoryJobStorage } from './memory-job-storage.js';
-import { type ModelWeights, moduleOf, QuantizationPlan, weightsOf } from './quantization-plan.js';
 import { ProgressTracker, type QuantizationProgress } from './quantization-progress.js';
 import { type BlockTask, quantizeBlock } from './quantize-block.js';
-import { checkMatrix, type MatrixTask, quantizeMatrix, type WeightTensor } from './quantize-matrix.js';
+import { type MatrixTask, quantizeMatrix } from './quantize-matrix.js';
 
 /** What activations are measured on. */
 export interface Calibration {
@@ -64,6 +66,7 @@ export interface QuantizedModel {
 
 /** Whether a recipe measures activations, so that it needs a calibration text. */
 export function needsCalibration(recipe: Recipe, parts: QuantizerParts = standardParts): boolean {
+  if (recipe.budget) return true;
   return recipe.rules.some((rule) => new ResolvedRule(rule, parts).needsStatistics);
 }
 
@@ -79,9 +82,10 @@ export async function quantizeModel(
   recipe: Recipe,
   options: QuantizeModelOptions = {},
 ): Promise<QuantizedModel> {
-  const plan = new QuantizationPlan(source, recipe, options.parts ?? standardParts);
-  const calibration = plan.needsStatistics ? options.calibration : undefined;
-  if (plan.needsStatistics && !calibration) {
+  const { parts = standardParts, signal } = options;
+  const measures = recipe.budget !== undefined || new QuantizationPlan(source, recipe, parts).needsStatistics;
+  const calibration = measures ? options.calibration : undefined;
+  if (measures && !calibration) {
     throw new InvalidArgumentError(
       `recipe "${recipe.name}" measures activations and needs a calibration text`,
       {
@@ -89,14 +93,24 @@ export async function quantizeModel(
       },
     );
   }
-  const job = new QuantizationJob(source, recipe, plan, {
-    parts: options.parts ?? standardParts,
-    kernels: options.kernels ?? (await createKernels()),
+  const kernels = options.kernels ?? (await createKernels());
+  const { weights, needsStatistics } = new QuantizationPlan(source, recipe, parts);
+  const calibrated = needsStatistics ? calibration : undefined;
+  const progress = new ProgressTracker(weights, calibrated?.model.blocks ?? 0, options.onProgress);
+  const allocated = calibration
+    ? await allocateFormats(source, recipe, {
+        ...{ ...calibration, parts, kernels, signal },
+        onProgress: (share) => progress.tell({ stage: 'allocating', allocated: share }),
+      })
+    : recipe;
+  const plan = new QuantizationPlan(source, allocated, parts);
+  const job = new QuantizationJob(source, allocated, plan, {
+    ...{ parts, kernels, signal },
     storage: options.storage ?? new MemoryJobStorage(),
-    signal: options.signal,
-    progress: new ProgressTracker(plan.weights, calibration?.model.blocks ?? 0, options.onProgress),
+    progress,
   });
-  return job.run(calibration);
+  const result = await job.run(calibrated);
+  return { ...result, config: { ...result.config, provenance: { recipe } } };
 }
 
 /** A finished tensor: the unit of the storage that has its stored parts, or the tensor itself. */
@@ -304,7 +318,7 @@ class QuantizationJob {
       config: {
         groups: plan.rules.map(({ rule, format }) => ({ targets: rule.targets, format })),
         ignore: recipe.ignore ?? [],
-        provenance: { recipe },
+        provenance: {},
       },
       matrices: plan.targets.size,
       quantizedWeights: plan.weights,

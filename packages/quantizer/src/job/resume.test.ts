@@ -2,11 +2,11 @@ import { int4, lbs3, type StoredTensor } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
 import type { CalibrationModel } from '../calibration/calibration-model.js';
 import { normalWeights } from '../fixtures/normal-weights.js';
+import type { ModelWeights } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
+import { loadTensor } from '../source/lazy-tensor.js';
 import type { JobStorage } from './job-storage.js';
-import { loadTensor } from './lazy-tensor.js';
 import { MemoryJobStorage } from './memory-job-storage.js';
-import type { ModelWeights } from './quantization-plan.js';
 import type { QuantizationProgress } from './quantization-progress.js';
 import { quantizeModel } from './quantize-model.js';
 

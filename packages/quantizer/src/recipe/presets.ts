@@ -60,12 +60,34 @@ const sharing: PresetRule = {
   salient: { score: leftoverError.name, amount: { fraction: 0.005 } },
 };
 
+/** Formats by what each matrix needs, the embedding and the head included, within a budget. */
+const mixed: Recipe = {
+  name: 'lbs-mixed',
+  rules: [
+    {
+      targets: [blockMatrices],
+      format: lbs4.name,
+      candidates: [lbs2, lbs3, lbs5].map(({ name }) => name),
+      ...sharing,
+    },
+    {
+      targets: ['model.embed_tokens', 'lm_head'],
+      format: int8.name,
+      candidates: [lbs5, lbs4].map(({ name }) => name),
+      ...rounded,
+    },
+  ],
+  budget: { bitsPerWeight: 4.5 },
+  errorPropagation: 0.5,
+};
+
 /** Recipes with a name; `lbs-N` has N private bits. Those of GPTQ and LBS are calibrated. */
 export const presets = createRegistry<Recipe>('preset', [
   sharingPreset('lbs-5', lbs5),
   sharingPreset('lbs-4', lbs4),
   sharingPreset('lbs-3', lbs3),
   sharingPreset('lbs-2', lbs2),
+  mixed,
   preset('int8', int8, rounded),
   preset('int4-g64', int4, rounded),
   preset('int3-g64', int3, rounded),

@@ -2,6 +2,7 @@ import { compileModulePattern, InvalidArgumentError } from '@lbs/format';
 import * as v from 'valibot';
 
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const size = v.pipe(v.number(), v.integer(), v.minValue(1));
 
@@ -44,6 +45,8 @@ const ruleSchema = v.strictObject({
   targets: v.pipe(v.array(v.string()), v.minLength(1)),
   /** Name of a number format. */
   format: v.string(),
+  /** Names of other formats that a budget may choose in its place. */
+  candidates: v.optional(v.array(v.string())),
   /** Name of a solver. */
   solver: v.string(),
   /** Name of a transform that scales the inputs of the layers before they are quantized. */
@@ -61,6 +64,16 @@ const recipeSchema = v.strictObject({
   rules: v.pipe(v.array(ruleSchema), v.minLength(1)),
   /** Modules, named as targets are, that are copied although a target matches. */
   ignore: v.optional(v.array(v.string())),
+  /**
+   * What all may take: bits for each weight of the quantized matrices, or bytes of all tensors, copied ones too. The format of each matrix is chosen
+   * among its rule's format and candidates, so that the KL divergence rises least. Without it every matrix has its rule's format.
+   */
+  budget: v.optional(
+    v.union(
+      [v.strictObject({ bitsPerWeight: positive }), v.strictObject({ bytes: positive })],
+      'Expected { bitsPerWeight } or { bytes }',
+    ),
+  ),
   /** Share, 0 to 1, of the error of the quantized layers before it that a layer makes up for (arXiv 2504.09629); default 0. */
   errorPropagation: v.optional(share),
   /** How much tokens of the calibration text count; default: the first position of each sequence 16 times. */

@@ -55,6 +55,8 @@ export interface SalientRule {
 /** A rule of a recipe with the parts that it names. */
 export class ResolvedRule {
   readonly format: NumberFormat;
+  /** The formats that a budget may choose from: the rule's own first. */
+  readonly candidates: readonly NumberFormat[];
   readonly solver: Solver;
   readonly salient: SalientRule | undefined;
   readonly refine: { readonly method: Refinement; readonly options: RefinementOptions } | undefined;
@@ -66,6 +68,7 @@ export class ResolvedRule {
     parts: QuantizerParts,
   ) {
     this.format = parts.formats.get(rule.format);
+    this.candidates = [this.format, ...(rule.candidates ?? []).map((name) => parts.formats.get(name))];
     this.solver = parts.solvers.get(rule.solver);
     this.salient = rule.salient && {
       score: parts.scores.get(rule.salient.score),

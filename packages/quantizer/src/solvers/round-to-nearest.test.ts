@@ -151,7 +151,8 @@ describe('round to nearest', () => {
         const energy = weights.reduce((sum, weight) => sum + weight * weight, 0);
         const subnormal = Math.sqrt(weights.length) * 128 * 2 ** -25;
         const bound = (Math.sqrt(simple * 1.05 + 1e-3 * energy) + subnormal) ** 2;
-        expect(found).toBeLessThanOrEqual(bound * (1 + 1e-5)); // codes are chosen in float32
+        // Codes are chosen in float32: among 256 levels a near tie may go the wrong way by 2^-16 of a step, at an error of half a step.
+        expect(found).toBeLessThanOrEqual(bound * (1 + 2 ** -13));
       }),
       { numRuns: 100 },
     );

@@ -5,7 +5,7 @@ import {
   float32FromFloat16,
   type StoredTensor,
 } from '@lbs/format';
-import type { TensorReader } from '../job/copy-tensor.js';
+import type { TensorReader } from '../source/copy-tensor.js';
 
 /** How the values of a norm are written; other types than these become F32. */
 const encodings = {

@@ -1,7 +1,7 @@
 import { matchesAny, TensorMismatchError } from '@lbs/format';
-import type { Recipe } from '../recipe/recipe.js';
-import { type QuantizerParts, ResolvedRule } from '../recipe/resolved-rule.js';
-import type { TensorReader } from './copy-tensor.js';
+import type { TensorReader } from '../source/copy-tensor.js';
+import type { Recipe } from './recipe.js';
+import { type QuantizerParts, ResolvedRule } from './resolved-rule.js';
 
 /** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
 export interface ModelWeights extends TensorReader {

@@ -1,6 +1,6 @@
 import { expectedSalientBits } from '@lbs/format';
 import { type SalientAmount, salientCount } from '@lbs/topk-saliency';
-import type { SalientRule } from '../recipe/resolved-rule.js';
+import type { SalientRule } from './resolved-rule.js';
 
 /** What a rule grants a [rows, columns] matrix; bits pay for positions, residuals and the scales of the rows. */
 export function salientAmount({ amount }: SalientRule, rows: number, columns: number): SalientAmount {

@@ -1,0 +1,127 @@
+import { InvalidArgumentError } from '@lbs/format';
+import type { Kernels } from '@lbs/kernels';
+import type { CalibrationModel } from '../calibration/calibration-model.js';
+import { expectedBytes, expectedCopiedBytes } from '../recipe/expected-bytes.js';
+import { type ModelWeights, moduleOf, QuantizationPlan } from '../recipe/quantization-plan.js';
+import type { Recipe } from '../recipe/recipe.js';
+import { type QuantizerParts, ResolvedRule } from '../recipe/resolved-rule.js';
+import { expectedSalientCount } from '../recipe/salient-amount.js';
+import { checkMatrix } from '../source/weight-tensor.js';
+import { allocateBits, type StorageChoice } from './allocate-bits.js';
+import { expectedLoss } from './expected-loss.js';
+import { measureSensitivities } from './sensitivity.js';
+
+/** Sequences on which gradients are measured: more change little, and each takes three to four forward passes. */
+const measuredSequences = 8;
+
+/** What formats are allocated with. */
+export interface AllocationOptions {
+  readonly parts: QuantizerParts;
+  readonly model: CalibrationModel;
+  readonly sequences: readonly (readonly number[])[];
+  readonly kernels: Kernels;
+  readonly signal?: AbortSignal | undefined;
+  /** Share of the work that is done, 0 to 1. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
+/**
+ * Chooses the format of each matrix among the candidates of its rule, so that the whole is within the recipe's budget and the expected rise of the KL
+ * divergence is least. Returns the recipe with a rule for each format, which names its modules, and without a budget. Deterministic.
+ * Throws InvalidArgumentError where even the smallest formats exceed the budget.
+ */
+export async function allocateFormats(
+  source: ModelWeights,
+  recipe: Recipe,
+  options: AllocationOptions,
+): Promise<Recipe> {
+  const { budget, ...rest } = recipe;
+  if (!budget) return recipe;
+  const plan = new QuantizationPlan(source, recipe, options.parts);
+  const matrices = await measureChoices(source, plan, options);
+  const chosen = allocateBits(
+    matrices.map(({ choices }) => choices),
+    'bitsPerWeight' in budget
+      ? budget.bitsPerWeight * plan.weights
+      : 8 * (budget.bytes - expectedCopiedBytes(source, plan)),
+  );
+  const targets = new Map<ResolvedRule, Map<string, string[]>>();
+  for (const [i, { module, rule }] of matrices.entries()) {
+    const format = rule.candidates[chosen[i]!]!.name;
+    const formats = targets.get(rule) ?? new Map<string, string[]>();
+    targets.set(rule, formats);
+    formats.set(format, [...(formats.get(format) ?? []), module]);
+  }
+  return {
+    ...rest,
+    rules: plan.rules.flatMap((rule) => {
+      const { candidates: _, ...fields } = rule.rule;
+      return [...(targets.get(rule) ?? [])].map(([format, modules]) => ({
+        ...fields,
+        targets: modules,
+        format,
+      }));
+    }),
+  };
+}
+
+interface MatrixChoices {
+  readonly module: string;
+  readonly rule: ResolvedRule;
+  /** One for each candidate of the rule. */
+  readonly choices: readonly StorageChoice[];
+}
+
+async function measureChoices(
+  source: ModelWeights,
+  plan: QuantizationPlan,
+  { parts, model, sequences, kernels, signal, onProgress }: AllocationOptions,
+): Promise<MatrixChoices[]> {
+  const embedding = source.tensorNames.find((name) => name === 'model.embed_tokens.weight');
+  const sensitivities = await measureSensitivities({
+    model,
+    sequences: spread(sequences, measuredSequences),
+    vocabularySize: embedding ? source.tensorInfo(embedding).shape[0]! : 0,
+    isHeadTied: !source.tensorNames.includes('lm_head.weight'),
+    signal,
+    onProgress: ({ done, total }) => onProgress?.((0.5 * done) / total),
+  });
+  const matrices: MatrixChoices[] = [];
+  let weightsDone = 0;
+  for (const [name, rule] of plan.targets) {
+    signal?.throwIfAborted();
+    const module = moduleOf(name)!;
+    const ofMatrix = sensitivities.get(module);
+    if (!ofMatrix) {
+      throw new InvalidArgumentError(
+        'bits are allocated to layers whose gradients are measured, and this is none',
+        {
+          file: source.name,
+          tensor: name,
+          mend: 'Put it on the ignore list.',
+        },
+      );
+    }
+    const { shape } = source.tensorInfo(name);
+    const values = await source.readFloat32(name, { signal });
+    const { rows, columns } = checkMatrix({ name, shape, values, file: source.name });
+    const salient = rule.salient ? expectedSalientCount(rule.salient, rows, columns) : 0;
+    const input = { weights: values, rows, columns, sensitivities: ofMatrix, salient, kernels };
+    const choices = rule.candidates.map((format) => ({
+      bits: 8 * expectedBytes(new ResolvedRule({ ...rule.rule, format: format.name }, parts), rows, columns),
+      loss: expectedLoss(format, input),
+    }));
+    matrices.push({ module, rule, choices });
+    weightsDone += values.length;
+    onProgress?.(0.5 + (0.5 * weightsDone) / plan.weights);
+    // Long runs of computation would otherwise keep an abort from being seen.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  return matrices;
+}
+
+/** At most so many of the sequences, from all parts of the text. */
+function spread<Item>(items: readonly Item[], most: number): Item[] {
+  const count = Math.min(most, items.length);
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
+}
