@@ -50,6 +50,12 @@ function sha256Of(directory: string): string {
     .digest('hex');
 }
 
+/** Bytes of the tensors of a model directory. */
+function dataBytes(directory: string): number {
+  const file = readFileSync(join(directory, 'model.safetensors'));
+  return file.length - 8 - Number(file.readBigUInt64LE());
+}
+
 /** A copy of the tiny model with something wrong. */
 function damaged(name: string, damage: (directory: string) => void): string {
   cpSync(tiny, at(name), { recursive: true });
@@ -68,6 +74,7 @@ function quantizeTiny(...more: readonly string[]) {
 }
 
 describe('a model on its way', async () => {
+  writeFileSync(at('wrong.json'), '{"name": "mine", "rules": []}');
   writeFileSync(at('text.txt'), readFileSync(datasets('texts/held-out.txt'), 'utf8').slice(0, 4000));
   const quantized = at('tiny-lbs-4');
 
@@ -121,6 +128,28 @@ describe('a model on its way', async () => {
     expect(estimate['peakRssBytes']).toBeGreaterThan(1e6);
     const { code, stderr } = await lbs('quantize', tiny);
     expect([code, stderr]).toEqual([1, expect.stringMatching(/no output directory.*--dry-run/)]);
+  });
+
+  test('a recipe that was printed quantizes as its preset does', async () => {
+    const { stdout } = await lbs('quantize', tiny, '--preset', 'int4-g64', '--print-recipe');
+    writeFileSync(at('recipe.json'), stdout);
+    await json('quantize', tiny, '--recipe', at('recipe.json'), '-o', at('by-recipe'));
+    await json('quantize', tiny, '--preset', 'int4-g64', '-o', at('by-preset'));
+    expect(sha256Of(at('by-recipe'))).toBe(sha256Of(at('by-preset')));
+  });
+
+  test('lbs-mixed keeps to the bits, or to the size of the file', async () => {
+    const calibration = ['--preset', 'lbs-mixed', '--calibration', at('text.txt')];
+    const byRate = await json('quantize', tiny, ...calibration, '--bits', '5', '-o', at('by-rate'));
+    expect(byRate['bitsPerWeight']).toBeLessThanOrEqual(5.01);
+    expect(byRate['bitsPerWeight']).toBeGreaterThan(4.5);
+    const smaller = Math.round(0.95 * dataBytes(at('by-rate')));
+    await json('quantize', tiny, ...calibration, '--size', `${smaller}`, '-o', at('by-size'));
+    // The code of the positions of salient weights has an expected length.
+    expect(dataBytes(at('by-size'))).toBeLessThanOrEqual(1.01 * smaller);
+    expect(dataBytes(at('by-size'))).toBeGreaterThan(0.85 * smaller);
+    const run = await lbs('run', at('by-size'), '--max-tokens', '2', '--prompt', 'a');
+    expect(run.code).toBe(0);
   });
 
   test('the same model and preset give the same bytes', async () => {
@@ -281,6 +310,26 @@ describe('bad input gives one clear error and nothing half written', async () =>
       'a shape that does not fit',
       ['quantize', misshapen, '-o', output],
       /tensor "model\.layers\.0\.mlp\.(gate|up|down)_proj\.weight": .*161/,
+    ],
+    [
+      'a budget for a preset of one format',
+      ['quantize', tiny, '--bits', '3.5', '-o', output],
+      /lbs-4 has no formats to choose from.*lbs-mixed/s,
+    ],
+    [
+      'a budget too small for the formats',
+      ['quantize', tiny, '--preset', 'lbs-mixed', '--size', '1kB', '-o', output],
+      /smallest choices take/,
+    ],
+    [
+      'a recipe that is not JSON',
+      ['quantize', tiny, '--recipe', at('text.txt'), '-o', output],
+      /text.txt.*not JSON/,
+    ],
+    [
+      'a recipe with a wrong field',
+      ['quantize', tiny, '--recipe', at('wrong.json'), '-o', output],
+      /wrong.json.*rules/,
     ],
     ['an unknown preset', ['quantize', tiny, '--preset', 'lbs-9', '-o', output], /lbs-9.*lbs-4/],
     ['an empty text', ['eval', tiny, '--text', at('empty.txt')], /empty\.txt: the text is empty/],

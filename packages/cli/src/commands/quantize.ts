@@ -19,10 +19,13 @@ import { type CalibrationText, calibrationSize, openCalibration, readCalibration
 import { byteSize, positiveInteger, positiveNumber, withInterrupt } from '../options.js';
 import { formatBytes, formatDuration, printResult } from '../print-result.js';
 import { runQuantizationJob } from '../quantization-job.js';
+import { readRecipe } from '../read-recipe.js';
 import { toolVersion } from '../tool-version.js';
 
 interface QuantizeOptions {
   readonly preset: string;
+  readonly recipe?: string;
+  readonly printRecipe?: boolean;
   readonly bits?: number;
   readonly size?: number;
   readonly output?: string;
@@ -39,6 +42,12 @@ export function quantizeCommand(): Command {
     .description('Quantize the weight matrices of a model.')
     .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
     .addOption(new Option('--preset <name>', 'how to quantize').choices(presets.names).default('lbs-4'))
+    .addOption(
+      new Option('--recipe <file>', 'a recipe of your own, as JSON, in the place of a preset').conflicts(
+        'preset',
+      ),
+    )
+    .option('--print-recipe', 'print the recipe as JSON, and quantize nothing')
     .addOption(
       new Option(
         '--bits <rate>',
@@ -73,15 +82,19 @@ export function quantizeCommand(): Command {
 async function quantize(path: string, options: QuantizeOptions, signal: AbortSignal): Promise<void> {
   const start = performance.now();
   const { output } = options;
+  const recipe = await recipeOf(options);
+  if (options.printRecipe) {
+    process.stdout.write(`${JSON.stringify(recipe, undefined, 2)}\n`);
+    return;
+  }
   if (!options.dryRun) await assertWritable(options);
-  const recipe = recipeOf(options);
   const source = await openModel(path, { signal });
   const kernels = await createKernels({ threads: options.threads ?? availableParallelism() });
   try {
     const text = needsCalibration(recipe) ? await readCalibration(source, options.calibration) : undefined;
     if (options.calibration && !text) {
       process.stderr.write(
-        `lbs: preset ${options.preset} needs no calibration text; ${options.calibration} is not read\n`,
+        `lbs: recipe ${recipe.name} needs no calibration text; ${options.calibration} is not read\n`,
       );
     }
     if (output === undefined || options.dryRun) {
@@ -138,14 +151,17 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
   }
 }
 
-/** The preset, with the budget that the options give it. */
-function recipeOf({ preset, bits, size }: QuantizeOptions): Recipe {
-  const recipe = presets.get(preset);
+/** The preset or the recipe of a file, with the budget that the options give it. */
+async function recipeOf({ preset, recipe: file, bits, size }: QuantizeOptions): Promise<Recipe> {
+  const recipe = file === undefined ? presets.get(preset) : await readRecipe(file);
   if (bits === undefined && size === undefined) return recipe;
-  if (!recipe.budget) {
-    throw new InvalidArgumentError(`preset ${preset} has one format, whose size is what it is`, {
-      mend: 'Take --preset lbs-mixed, or leave out --bits and --size.',
-    });
+  if (recipe.rules.every(({ candidates = [] }) => candidates.length === 0)) {
+    throw new InvalidArgumentError(
+      `recipe ${recipe.name} has no formats to choose from: its size is what it is`,
+      {
+        mend: 'Take --preset lbs-mixed, or leave out --bits and --size.',
+      },
+    );
   }
   return { ...recipe, budget: bits === undefined ? { bytes: size! } : { bitsPerWeight: bits } };
 }
