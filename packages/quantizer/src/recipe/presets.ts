@@ -54,10 +54,10 @@ function awqPreset(name: string, format: NumberFormat): Recipe {
   };
 }
 
-/** Of the salient weights, the first fifth of a percent does most of the good; up to half a percent pays. */
+/** A tenth of a bit for each weight pays for about half a percent of salient ones, which is where they stop to pay. */
 const sharing: PresetRule = {
   solver: gptq.name,
-  salient: { score: leftoverError.name, amount: { fraction: 0.005 } },
+  salient: { score: leftoverError.name, amount: { bitsPerWeight: 0.1 } },
 };
 
 /** Formats by what each matrix needs, the embedding and the head included, within a budget. */
