@@ -106,7 +106,8 @@ async function measureChoices(
     const values = await source.readFloat32(name, { signal });
     const { rows, columns } = checkMatrix({ name, shape, values, file: source.name });
     const salient = rule.salient ? expectedSalientCount(rule.salient, rows, columns) : 0;
-    const input = { weights: values, rows, columns, sensitivities: ofMatrix, salient, kernels };
+    const salientShare = salient / values.length;
+    const input = { weights: values, rows, columns, sensitivities: ofMatrix, salientShare, kernels };
     const choices = rule.candidates.map((format) => ({
       bits: 8 * expectedBytes(new ResolvedRule({ ...rule.rule, format: format.name }, parts), rows, columns),
       loss: expectedLoss(format, input),
