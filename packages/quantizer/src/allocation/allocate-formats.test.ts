@@ -117,3 +117,20 @@ describe('allocateFormats', () => {
     await expect(quantizeModel(source, recipe)).rejects.toThrow(/needs a calibration text/);
   });
 });
+
+test('scores by Fisher information differentiate the loss', async () => {
+  const fisher: Recipe = parseRecipe({
+    name: 'fisher',
+    rules: [
+      {
+        targets: ['re:layers\\..*'],
+        ...{ format: int4.name, solver: 'rtn' },
+        salient: { score: 'fisher-error', amount: { fraction: 0.01 } },
+      },
+    ],
+  });
+  const calibration = { model: modelOf({}), sequences };
+  const { tensors } = await quantizeModel(source, fisher, { kernels, calibration });
+  expect(tensors.filter(({ name }) => name.endsWith('salient.weight_scale'))).toHaveLength(blocks.length);
+  await expect(quantizeModel(source, fisher, { kernels })).rejects.toThrow(/needs a calibration text/);
+});

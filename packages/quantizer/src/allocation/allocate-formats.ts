@@ -9,10 +9,7 @@ import { expectedSalientCount } from '../recipe/salient-amount.js';
 import { checkMatrix } from '../source/weight-tensor.js';
 import { allocateBits, type StorageChoice } from './allocate-bits.js';
 import { expectedLoss } from './expected-loss.js';
-import { measureSensitivities } from './sensitivity.js';
-
-/** Sequences on which gradients are measured: more change little, and each takes three to four forward passes. */
-const measuredSequences = 8;
+import { measureSensitivities, sensitivityOptions } from './sensitivity.js';
 
 /** What formats are allocated with. */
 export interface AllocationOptions {
@@ -77,13 +74,8 @@ async function measureChoices(
   plan: QuantizationPlan,
   { parts, model, sequences, kernels, signal, onProgress }: AllocationOptions,
 ): Promise<MatrixChoices[]> {
-  const embedding = source.tensorNames.find((name) => name === 'model.embed_tokens.weight');
   const sensitivities = await measureSensitivities({
-    model,
-    sequences: spread(sequences, measuredSequences),
-    vocabularySize: embedding ? source.tensorInfo(embedding).shape[0]! : 0,
-    isHeadTied: !source.tensorNames.includes('lm_head.weight'),
-    signal,
+    ...sensitivityOptions(source, { model, sequences, signal }),
     onProgress: ({ done, total }) => onProgress?.((0.5 * done) / total),
   });
   const matrices: MatrixChoices[] = [];
@@ -119,10 +111,4 @@ async function measureChoices(
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
   return matrices;
-}
-
-/** At most so many of the sequences, from all parts of the text. */
-function spread<Item>(items: readonly Item[], most: number): Item[] {
-  const count = Math.min(most, items.length);
-  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }

@@ -5,20 +5,24 @@ import type {
   GradientMeasurement,
   OutputSensitivity,
 } from '../calibration/calibration-model.js';
+import type { ModelWeights } from '../recipe/quantization-plan.js';
 
 /**
  * How much the loss depends on errors of a matrix: errors e [rows, columns] raise the KL divergence per token, to second order and as far as they are
  * independent, by 1/2 sum over i, j of rows_i * columns_j * e_ij^2.
  */
 export interface MatrixSensitivity {
-  /** [rows] */
+  /** [rows] mean squared gradients of the outputs; of an embedding how often each row is looked up. */
   readonly rows: Float32Array;
-  /** [columns] */
+  /** [columns] mean squares of the inputs, where tokens count by their squared gradients; of an embedding the mean squared gradients of its features. */
   readonly columns: Float32Array;
 }
 
 /** The sensitivities of a model's weights by module. A module that is used in two ways (a tied embedding) has two. */
 export type ModelSensitivities = ReadonlyMap<string, readonly MatrixSensitivity[]>;
+
+/** Sequences on which gradients are measured: more change little, and each takes three to four forward passes. */
+const measuredSequences = 8;
 
 /** What sensitivities are measured on. */
 export interface SensitivityOptions extends GradientMeasurement {
@@ -28,6 +32,20 @@ export interface SensitivityOptions extends GradientMeasurement {
   readonly vocabularySize: number;
   /** Whether the embedding is the output head too. */
   readonly isHeadTied: boolean;
+}
+
+/** What to measure on, of a model's source and its calibration. */
+export function sensitivityOptions(
+  source: ModelWeights,
+  { model, sequences, signal }: Pick<SensitivityOptions, 'model' | 'sequences' | 'signal'>,
+): SensitivityOptions {
+  const embedding = 'model.embed_tokens.weight';
+  return {
+    ...{ model, signal },
+    sequences: spread(sequences, measuredSequences),
+    vocabularySize: source.tensorNames.includes(embedding) ? source.tensorInfo(embedding).shape[0]! : 0,
+    isHeadTied: !source.tensorNames.includes('lm_head.weight'),
+  };
 }
 
 /**
@@ -45,11 +63,11 @@ export async function measureSensitivities(options: SensitivityOptions): Promise
   const gradients = await model.measureOutputGradients(sequences, options);
   const found = new Map<string, MatrixSensitivity[]>();
   for (const [module, columns] of await weightedInputSquares(gradients, options)) {
-    found.set(module, [{ rows: shares(gradients.get(module)!.rowMeans), columns }]);
+    found.set(module, [sensitivityOf(gradients.get(module)!.rowMeans, columns)]);
   }
   const head = gradients.get('lm_head');
   const embedding = gradients.get('model.embed_tokens');
-  const asHead = head?.inputSquares && { rows: shares(head.rowMeans), columns: head.inputSquares };
+  const asHead = head?.inputSquares && sensitivityOf(head.rowMeans, head.inputSquares);
   const asEmbedding = embedding && { rows: frequencies(options), columns: embedding.rowMeans };
   if (asHead && !isHeadTied) found.set('lm_head', [asHead]);
   found.set(
@@ -100,15 +118,22 @@ function addSquares(sums: Float64Array, input: Float32Array, weights: Float32Arr
   }
 }
 
-/** Values that add up to 1. */
-function shares(values: Float32Array): Float32Array {
-  const total = values.reduce((sum, value) => sum + value, 0);
-  return values.map((value) => (total > 0 ? value / total : 1 / values.length));
+/** Of a linear layer, whose mean squares of the inputs were weighted with the sum over its outputs. */
+function sensitivityOf(rows: Float32Array, weightedSquares: Float32Array): MatrixSensitivity {
+  const total = rows.reduce((sum, square) => sum + square, 0);
+  return { rows, columns: weightedSquares.map((square) => (total > 0 ? square / total : 0)) };
 }
 
 /** [vocabulary] how often each token occurs; one that does not counts as half an occurrence. */
 function frequencies({ sequences, vocabularySize }: SensitivityOptions): Float32Array {
   const counts = new Float32Array(vocabularySize).fill(0.5);
   for (const token of sequences.flat()) counts[token]! += 1;
-  return shares(counts);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return counts.map((count) => count / total);
+}
+
+/** At most so many of the sequences, from all parts of the text. */
+function spread<Item>(items: readonly Item[], most: number): Item[] {
+  const count = Math.min(most, items.length);
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
 }

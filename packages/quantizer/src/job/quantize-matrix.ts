@@ -1,6 +1,7 @@
 import { dequantize, InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectSalient } from '@lbs/topk-saliency';
+import type { MatrixSensitivity } from '../allocation/sensitivity.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { salientAmount } from '../recipe/salient-amount.js';
@@ -22,6 +23,8 @@ export interface MatrixTask {
   readonly kernels: Kernels;
   /** Of its inputs, as scaled. */
   readonly statistics?: InputStatistics | undefined;
+  /** How much the loss depends on its weights, before they are scaled. */
+  readonly sensitivity?: MatrixSensitivity | undefined;
   /** How its weights are scaled before they are quantized. */
   readonly scaling?: MatrixScaling | undefined;
   /** Share of the error of layers before that is made up for. */
@@ -35,7 +38,7 @@ export interface MatrixTask {
 export function quantizeMatrix(
   tensor: WeightTensor,
   rule: ResolvedRule,
-  { kernels, statistics, scaling, errorPropagation }: MatrixTask,
+  { kernels, statistics, sensitivity, scaling, errorPropagation }: MatrixTask,
 ): MatrixResult {
   const { format, solver, salient, refine } = rule;
   const { rows, columns } = checkMatrix(tensor);
@@ -71,10 +74,31 @@ export function quantizeMatrix(
       ...(needs.has('inputSquares') && statistics && { inputSquares: statistics.inputSquares }),
       ...(needs.has('inverseHessianDiagonal') &&
         statistics && { inverseHessianDiagonal: statistics.inverseDiagonal(format) }),
+      ...(needs.has('fisher') && sensitivity && { fisher: fisherOf(sensitivity, columns, scaling) }),
+      ...(needs.has('rowSensitivity') &&
+        sensitivity && { rowSensitivity: scaledBy(sensitivity.rows, scaling?.rows, 2) }),
       ...(needs.has('approximation') && { approximation: dequantize(roundToNearest.solve(input)) }),
     });
     return selectSalient(scores, { rows, columns, per, amount: salientAmount(salientRule, rows, columns) });
   }
+}
+
+/** [rows, columns] mean squared gradients by the scaled weights W' = diag(1 / rows) W diag(columns), as far as those of outputs and inputs tell. */
+function fisherOf(
+  sensitivity: MatrixSensitivity,
+  columns: number,
+  scaling: MatrixScaling = {},
+): Float32Array {
+  const ofRows = scaledBy(sensitivity.rows, scaling.rows, 2);
+  const ofColumns = scaledBy(sensitivity.columns, scaling.columns, -2);
+  return Float32Array.from(
+    { length: ofRows.length * columns },
+    (_, i) => ofRows[Math.floor(i / columns)]! * ofColumns[i % columns]!,
+  );
+}
+
+function scaledBy(values: Float32Array, scales: Float32Array | undefined, power: number): Float32Array {
+  return scales ? values.map((value, i) => value * scales[i]! ** power) : values;
 }
 
 function relativeSquaredError(weights: Float32Array, approximation: Float32Array): number {

@@ -9,6 +9,11 @@ import {
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import { allocateFormats } from '../allocation/allocate-formats.js';
+import {
+  type ModelSensitivities,
+  measureSensitivities,
+  sensitivityOptions,
+} from '../allocation/sensitivity.js';
 import type {
   CalibrationBlock,
   CalibrationModel,
@@ -67,7 +72,8 @@ export interface QuantizedModel {
 /** Whether a recipe measures activations, so that it needs a calibration text. */
 export function needsCalibration(recipe: Recipe, parts: QuantizerParts = standardParts): boolean {
   if (recipe.budget) return true;
-  return recipe.rules.some((rule) => new ResolvedRule(rule, parts).needsStatistics);
+  const rules = recipe.rules.map((rule) => new ResolvedRule(rule, parts));
+  return rules.some((rule) => rule.needsStatistics || rule.needsGradients);
 }
 
 /**
@@ -83,7 +89,8 @@ export async function quantizeModel(
   options: QuantizeModelOptions = {},
 ): Promise<QuantizedModel> {
   const { parts = standardParts, signal } = options;
-  const measures = recipe.budget !== undefined || new QuantizationPlan(source, recipe, parts).needsStatistics;
+  const given = new QuantizationPlan(source, recipe, parts);
+  const measures = recipe.budget !== undefined || given.needsStatistics || given.needsGradients;
   const calibration = measures ? options.calibration : undefined;
   if (measures && !calibration) {
     throw new InvalidArgumentError(
@@ -94,9 +101,8 @@ export async function quantizeModel(
     );
   }
   const kernels = options.kernels ?? (await createKernels());
-  const { weights, needsStatistics } = new QuantizationPlan(source, recipe, parts);
-  const calibrated = needsStatistics ? calibration : undefined;
-  const progress = new ProgressTracker(weights, calibrated?.model.blocks ?? 0, options.onProgress);
+  const calibrated = given.needsStatistics ? calibration : undefined;
+  const progress = new ProgressTracker(given.weights, calibrated?.model.blocks ?? 0, options.onProgress);
   const allocated = calibration
     ? await allocateFormats(source, recipe, {
         ...{ ...calibration, parts, kernels, signal },
@@ -104,8 +110,12 @@ export async function quantizeModel(
       })
     : recipe;
   const plan = new QuantizationPlan(source, allocated, parts);
+  const sensitivities =
+    plan.needsGradients && calibration
+      ? await measureSensitivities(sensitivityOptions(source, { ...calibration, signal }))
+      : undefined;
   const job = new QuantizationJob(source, allocated, plan, {
-    ...{ parts, kernels, signal },
+    ...{ parts, kernels, sensitivities, signal },
     storage: options.storage ?? new MemoryJobStorage(),
     progress,
   });
@@ -122,6 +132,7 @@ interface FinishedTensor {
 interface JobContext {
   readonly parts: QuantizerParts;
   readonly kernels: Kernels;
+  readonly sensitivities: ModelSensitivities | undefined;
   readonly storage: JobStorage;
   readonly signal: AbortSignal | undefined;
   readonly progress: ProgressTracker;
@@ -287,12 +298,13 @@ class QuantizationJob {
     task: Pick<MatrixTask, 'statistics' | 'scaling'> = {},
     block?: number,
   ): Promise<{ readonly tensors: readonly StoredTensor[]; readonly dequantized: Float32Array }> {
-    const { kernels, progress } = this.context;
+    const { kernels, progress, sensitivities } = this.context;
     const { errorPropagation } = this.recipe;
+    const sensitivity = sensitivities?.get(moduleOf(name)!)?.[0];
     const tensor = await this.readMatrix(name);
     const rule = this.plan.targets.get(name)!;
     const { matrix, dequantized, relativeError } = progress.solve(tensor.values.length, () =>
-      quantizeMatrix(tensor, rule, { ...task, kernels, errorPropagation }),
+      quantizeMatrix(tensor, rule, { ...task, kernels, sensitivity, errorPropagation }),
     );
     progress.tell({ stage: 'quantizing', block, tensor: name, relativeError });
     await this.pause();

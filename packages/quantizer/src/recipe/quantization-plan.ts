@@ -37,6 +37,10 @@ export class QuantizationPlan {
     this.weights = [...targets.keys()].reduce((sum, name) => sum + weightsOf(source, name), 0);
   }
 
+  get needsGradients(): boolean {
+    return [...this.targets.values()].some((rule) => rule.needsGradients);
+  }
+
   get needsStatistics(): boolean {
     return [...this.targets.values()].some((rule) => rule.needsStatistics);
   }

@@ -40,6 +40,9 @@ export const standardParts: QuantizerParts = {
   transforms: createRegistry<Transform>('transform', [awq]),
 };
 
+/** What scores need that gradients tell. */
+const ofGradients: readonly StatisticName[] = ['fisher', 'rowSensitivity'];
+
 /** What scores need that is measured on the inputs of a layer. */
 const ofInputs: readonly StatisticName[] = ['inputSquares', 'inverseHessianDiagonal'];
 
@@ -81,6 +84,11 @@ export class ResolvedRule {
     };
     this.transform = rule.transform === undefined ? undefined : parts.transforms.get(rule.transform);
     this.matches = matchesAny(rule.targets);
+  }
+
+  /** Whether the model's loss has to be differentiated. */
+  get needsGradients(): boolean {
+    return this.salient?.score.needs.some((need) => ofGradients.includes(need)) ?? false;
   }
 
   /** Whether the inputs of its layers have to be measured. */
