@@ -103,6 +103,22 @@ describe('allocateFormats', () => {
     expect(config.provenance).toEqual({ recipe });
   });
 
+  test('by the error of outputs every layer counts the same, without gradients', async () => {
+    const { measureOutputGradients: _, ...blind } = modelOf({});
+    const loud = {
+      ...source,
+      readFloat32: async (name: string) =>
+        normalWeights(size * size).map((weight, i) =>
+          name.includes('.b.') && i % 7 === 0 ? 9 * weight : weight,
+        ),
+    };
+    const budget = { bitsPerWeight: 5.5, by: 'output-error' };
+    const allocated = await allocateFormats(loud, { ...recipe, budget }, { ...optionsFor({}), model: blind });
+    // The layer with outliers loses most by its coarse steps, relative to what it puts out.
+    const wide = allocated.rules.find(({ format }) => format === int8.name);
+    expect(wide?.targets).toEqual(['layers.b']);
+  });
+
   test('leaves a recipe without a budget alone', async () => {
     const { budget: _, ...fixed } = recipe;
     expect(await allocateFormats(source, fixed, optionsFor({}))).toBe(fixed);

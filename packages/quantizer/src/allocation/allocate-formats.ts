@@ -2,14 +2,15 @@ import { InvalidArgumentError } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import type { CalibrationModel } from '../calibration/calibration-model.js';
 import { expectedBytes, expectedCopiedBytes } from '../recipe/expected-bytes.js';
-import { type ModelWeights, moduleOf, QuantizationPlan } from '../recipe/quantization-plan.js';
+import { moduleOf, QuantizationPlan } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule } from '../recipe/resolved-rule.js';
 import { expectedSalientCount } from '../recipe/salient-amount.js';
+import { fisherSensitivity } from '../sensitivity/fisher-sensitivity.js';
+import type { ModelWeights } from '../source/model-weights.js';
 import { checkMatrix } from '../source/weight-tensor.js';
 import { allocateBits, type StorageChoice } from './allocate-bits.js';
 import { expectedLoss } from './expected-loss.js';
-import { measureSensitivities, sensitivityOptions } from './sensitivity.js';
 
 /** What formats are allocated with. */
 export interface AllocationOptions {
@@ -23,8 +24,8 @@ export interface AllocationOptions {
 }
 
 /**
- * Chooses the format of each matrix among the candidates of its rule, so that the whole is within the recipe's budget and the expected rise of the KL
- * divergence is least. Returns the recipe with a rule for each format, which names its modules, and without a budget. Deterministic.
+ * Chooses the format of each matrix among the candidates of its rule, so that the whole is within the recipe's budget and the expected rise of the loss
+ * is least. Returns the recipe with a rule for each format, which names its modules, and without a budget. Deterministic.
  * Throws InvalidArgumentError where even the smallest formats exceed the budget.
  */
 export async function allocateFormats(
@@ -35,7 +36,7 @@ export async function allocateFormats(
   const { budget, ...rest } = recipe;
   if (!budget) return recipe;
   const plan = new QuantizationPlan(source, recipe, options.parts);
-  const matrices = await measureChoices(source, plan, options);
+  const matrices = await measureChoices(source, plan, budget.by ?? fisherSensitivity.name, options);
   const chosen = allocateBits(
     matrices.map(({ choices }) => choices),
     'bitsPerWeight' in budget
@@ -72,10 +73,11 @@ interface MatrixChoices {
 async function measureChoices(
   source: ModelWeights,
   plan: QuantizationPlan,
+  by: string,
   { parts, model, sequences, kernels, signal, onProgress }: AllocationOptions,
 ): Promise<MatrixChoices[]> {
-  const sensitivities = await measureSensitivities({
-    ...sensitivityOptions(source, { model, sequences, signal }),
+  const sensitivities = await parts.sensitivities.get(by).measure({
+    ...{ source, model, sequences, signal },
     onProgress: ({ done, total }) => onProgress?.((0.5 * done) / total),
   });
   const matrices: MatrixChoices[] = [];
@@ -86,7 +88,7 @@ async function measureChoices(
     const ofMatrix = sensitivities.get(module);
     if (!ofMatrix) {
       throw new InvalidArgumentError(
-        'bits are allocated to layers whose gradients are measured, and this is none',
+        `bits are allocated by the sensitivity "${by}", which does not tell of this matrix`,
         {
           file: source.name,
           tensor: name,

@@ -1,8 +1,8 @@
 import { dequantize, type NumberFormat } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
+import type { MatrixSensitivity } from '../sensitivity/sensitivity.js';
 import { encodeMatrix } from '../solvers/encode-matrix.js';
-import type { MatrixSensitivity } from './sensitivity.js';
 
 /** Rows that are tried at most: half of them those that matter most, the others spread over the rest, for which they stand. */
 const mostRows = 256;

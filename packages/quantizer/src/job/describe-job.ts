@@ -1,7 +1,7 @@
 import { formatVersion } from '@lbs/format';
-import type { ModelWeights } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, standardParts } from '../recipe/resolved-rule.js';
+import type { ModelWeights } from '../source/model-weights.js';
 
 /** What the bytes of a result depend on beside the recipe and the names of the tensors. */
 export interface JobCircumstances {

@@ -1,7 +1,8 @@
 import { expectedBytes, expectedCopiedBytes } from '../recipe/expected-bytes.js';
-import { type ModelWeights, QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
+import { QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, type ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import type { ModelWeights } from '../source/model-weights.js';
 
 /** The sizes of a calibration, as far as work and memory depend on them. */
 export interface CalibrationSize {

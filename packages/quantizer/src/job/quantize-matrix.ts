@@ -1,10 +1,10 @@
 import { dequantize, InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectSalient } from '@lbs/topk-saliency';
-import type { MatrixSensitivity } from '../allocation/sensitivity.js';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { salientAmount } from '../recipe/salient-amount.js';
+import type { MatrixSensitivity } from '../sensitivity/sensitivity.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import { checkMatrix, type WeightTensor } from '../source/weight-tensor.js';
 import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';

@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest';
 import type { CalibrationModel } from '../calibration/calibration-model.js';
 import { normalWeights } from '../fixtures/normal-weights.js';
 import { presets } from '../recipe/presets.js';
-import type { ModelWeights } from '../recipe/quantization-plan.js';
 import { parseRecipe } from '../recipe/recipe.js';
 import { loadTensor } from '../source/lazy-tensor.js';
+import type { ModelWeights } from '../source/model-weights.js';
 import { type QuantizedModel, quantizeModel } from './quantize-model.js';
 
 const names = [

@@ -9,22 +9,20 @@ import {
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import { allocateFormats } from '../allocation/allocate-formats.js';
-import {
-  type ModelSensitivities,
-  measureSensitivities,
-  sensitivityOptions,
-} from '../allocation/sensitivity.js';
 import type {
   CalibrationBlock,
   CalibrationModel,
   CalibrationSequence,
 } from '../calibration/calibration-model.js';
 import type { CalibrationStreams } from '../calibration/measure-inputs.js';
-import { type ModelWeights, moduleOf, QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
+import { moduleOf, QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
 import { defaultTokenWeighting, type Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import { fisherSensitivity } from '../sensitivity/fisher-sensitivity.js';
+import type { ModelSensitivities } from '../sensitivity/sensitivity.js';
 import { copyTensor } from '../source/copy-tensor.js';
 import type { LazyTensor } from '../source/lazy-tensor.js';
+import type { ModelWeights } from '../source/model-weights.js';
 import { checkMatrix, type WeightTensor } from '../source/weight-tensor.js';
 import { ScaledNorm } from '../transforms/scaled-norm.js';
 import type { JobStorage, SequenceState } from './job-storage.js';
@@ -112,7 +110,7 @@ export async function quantizeModel(
   const plan = new QuantizationPlan(source, allocated, parts);
   const sensitivities =
     plan.needsGradients && calibration
-      ? await measureSensitivities(sensitivityOptions(source, { ...calibration, signal }))
+      ? await fisherSensitivity.measure({ source, ...calibration, signal })
       : undefined;
   const job = new QuantizationJob(source, allocated, plan, {
     ...{ parts, kernels, sensitivities, signal },

@@ -1,6 +1,7 @@
 import { denseBytes, expectedSalientBits, safetensorsByteLength } from '@lbs/format';
 import { copyTensor } from '../source/copy-tensor.js';
-import type { ModelWeights, QuantizationPlan } from './quantization-plan.js';
+import type { ModelWeights } from '../source/model-weights.js';
+import type { QuantizationPlan } from './quantization-plan.js';
 import type { ResolvedRule } from './resolved-rule.js';
 import { expectedSalientCount } from './salient-amount.js';
 

@@ -1,13 +1,8 @@
 import { matchesAny, TensorMismatchError } from '@lbs/format';
 import type { TensorReader } from '../source/copy-tensor.js';
+import type { ModelWeights } from '../source/model-weights.js';
 import type { Recipe } from './recipe.js';
 import { type QuantizerParts, ResolvedRule } from './resolved-rule.js';
-
-/** Where the job reads a model from; what `@lbs/model-loaders` opens is one. */
-export interface ModelWeights extends TensorReader {
-  readonly name: string;
-  readonly tensorNames: readonly string[];
-}
 
 /** Which tensors of a model a recipe quantizes, and how. */
 export class QuantizationPlan {

@@ -6,6 +6,9 @@ const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const size = v.pipe(v.number(), v.integer(), v.minValue(1));
 
+/** Name of what tells how much the loss depends on each matrix; default `fisher`. */
+const sensitivity = v.optional(v.string());
+
 const salientSchema = v.strictObject({
   /** Name of a saliency score. */
   score: v.string(),
@@ -66,11 +69,14 @@ const recipeSchema = v.strictObject({
   ignore: v.optional(v.array(v.string())),
   /**
    * What all may take: bits for each weight of the quantized matrices, or bytes of all tensors, copied ones too. The format of each matrix is chosen
-   * among its rule's format and candidates, so that the KL divergence rises least. Without it every matrix has its rule's format.
+   * among its rule's format and candidates, so that the loss rises least. Without it every matrix has its rule's format.
    */
   budget: v.optional(
     v.union(
-      [v.strictObject({ bitsPerWeight: positive }), v.strictObject({ bytes: positive })],
+      [
+        v.strictObject({ bitsPerWeight: positive, by: sensitivity }),
+        v.strictObject({ bytes: positive, by: sensitivity }),
+      ],
       'Expected { bitsPerWeight } or { bytes }',
     ),
   ),

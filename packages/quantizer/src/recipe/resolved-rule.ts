@@ -9,6 +9,9 @@ import { type Granularity, type SaliencyScore, type StatisticName, saliencyScore
 import { type TokenWeighting, tokenWeightings } from '../calibration/token-weighting.js';
 import { coordinateDescent } from '../refinement/coordinate-descent.js';
 import type { Refinement, RefinementOptions } from '../refinement/refinement.js';
+import { fisherSensitivity } from '../sensitivity/fisher-sensitivity.js';
+import { outputErrorSensitivity } from '../sensitivity/output-error-sensitivity.js';
+import type { Sensitivity } from '../sensitivity/sensitivity.js';
 import { clipSearch } from '../solvers/clip-search.js';
 import { gptq } from '../solvers/gptq.js';
 import { hqq } from '../solvers/hqq.js';
@@ -26,6 +29,7 @@ export interface QuantizerParts {
   readonly solvers: Registry<Solver>;
   readonly scores: Registry<SaliencyScore>;
   readonly weightings: Registry<TokenWeighting>;
+  readonly sensitivities: Registry<Sensitivity>;
   readonly refinements: Registry<Refinement>;
   readonly transforms: Registry<Transform>;
 }
@@ -36,6 +40,7 @@ export const standardParts: QuantizerParts = {
   solvers: createRegistry<Solver>('solver', [roundToNearest, minMax, gptq, hqq, imatrix, clipSearch]),
   scores: createRegistry<SaliencyScore>('saliency score', saliencyScores),
   weightings: createRegistry<TokenWeighting>('token weighting', tokenWeightings),
+  sensitivities: createRegistry<Sensitivity>('sensitivity', [fisherSensitivity, outputErrorSensitivity]),
   refinements: createRegistry<Refinement>('refinement', [coordinateDescent]),
   transforms: createRegistry<Transform>('transform', [awq]),
 };
