@@ -131,6 +131,15 @@ describe('a model on its way', async () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/no output directory.*--dry-run/)]);
   });
 
+  test('a reader may stop reading', async () => {
+    const command = `"${process.execPath}" "${bin}" inspect "${quantized}" | head -n 1`;
+    const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((resolve) => {
+      execFile('sh', ['-c', command], (_, out, err) => resolve({ stdout: out, stderr: err }));
+    });
+    expect(stdout).not.toBe('');
+    expect(stderr).toBe('');
+  });
+
   test('a recipe that was printed quantizes as its preset does', async () => {
     const { stdout } = await lbs('quantize', tiny, '--preset', 'int4-g64', '--print-recipe');
     writeFileSync(at('recipe.json'), stdout);
