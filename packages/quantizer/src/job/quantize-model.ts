@@ -113,11 +113,15 @@ interface JobContext {
   readonly progress: ProgressTracker;
 }
 
+/** How long a job computes before others get a turn; a turn costs a millisecond or more. */
+const workMilliseconds = 50;
+
 const blockUnit = (index: number) => `block ${index}`;
 
 /** One run of a job: what is finished, and how the rest is quantized. */
 class QuantizationJob {
   private readonly finished = new Map<string, FinishedTensor>();
+  private lastPause = performance.now();
 
   constructor(
     private readonly source: ModelWeights,
@@ -315,7 +319,10 @@ class QuantizationJob {
 
   /** Long runs of computation would otherwise keep an abort from being seen. */
   private async pause(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (performance.now() - this.lastPause >= workMilliseconds) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.lastPause = performance.now();
+    }
     this.context.signal?.throwIfAborted();
   }
 }
