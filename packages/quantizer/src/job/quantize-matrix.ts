@@ -1,5 +1,4 @@
 import {
-  dequantize,
   InvalidArgumentError,
   NonFiniteWeightError,
   type QuantizedMatrix,
@@ -11,6 +10,7 @@ import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';
+import { restoreMatrix } from './restore-matrix.js';
 import { salientAmount } from './salient-amount.js';
 
 /** A weight tensor as it is read. */
@@ -72,7 +72,7 @@ export function quantizeMatrix(
   const task = indices?.length ? { ...input, salient: indices } : input;
   const solved = solver.solve(task);
   const matrix = refine ? refine.method.refine(solved, task, refine.options) : solved;
-  const restored = dequantize(matrix);
+  const restored = restoreMatrix(kernels, matrix);
   const dequantized = scaling ? unscaleWeights(restored, columns, scaling) : restored;
   return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 
@@ -86,7 +86,7 @@ export function quantizeMatrix(
       ...(needs.has('inputSquares') && statistics && { inputSquares: statistics.inputSquares }),
       ...(needs.has('inverseHessianDiagonal') &&
         statistics && { inverseHessianDiagonal: statistics.inverseDiagonal(format) }),
-      ...(needs.has('approximation') && { approximation: dequantize(roundToNearest.solve(input)) }),
+      ...(needs.has('approximation') && { approximation: restoreMatrix(kernels, roundToNearest.solve(input)) }),
     });
     return selectSalient(scores, { rows, columns, per, amount: salientAmount(salientRule, rows, columns) });
   }
