@@ -2,7 +2,13 @@ import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format'
 import type { Arena, Pointer } from './arena.js';
 import type { GroupParameters, SalientSearch } from './code-search.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
-import { salientPlaces, unitOf, writeGroupParameters, writeSalientMask, writeSigmas } from './strip-arrays.js';
+import {
+  salientPlaces,
+  unitOf,
+  writeGroupParameters,
+  writeSalientMask,
+  writeSigmas,
+} from './strip-arrays.js';
 import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
 import type { KernelCall, ThreadPool } from './thread-pool.js';
 

@@ -1,7 +1,13 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
-import { salientPlaces, unitOf, writeGroupParameters, writeSalientMask, writeSigmas } from './strip-arrays.js';
+import {
+  salientPlaces,
+  unitOf,
+  writeGroupParameters,
+  writeSalientMask,
+  writeSigmas,
+} from './strip-arrays.js';
 import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
 import type { KernelCall, ThreadPool } from './thread-pool.js';
 

@@ -86,7 +86,9 @@ export function quantizeMatrix(
       ...(needs.has('inputSquares') && statistics && { inputSquares: statistics.inputSquares }),
       ...(needs.has('inverseHessianDiagonal') &&
         statistics && { inverseHessianDiagonal: statistics.inverseDiagonal(format) }),
-      ...(needs.has('approximation') && { approximation: restoreMatrix(kernels, roundToNearest.solve(input)) }),
+      ...(needs.has('approximation') && {
+        approximation: restoreMatrix(kernels, roundToNearest.solve(input)),
+      }),
     });
     return selectSalient(scores, { rows, columns, per, amount: salientAmount(salientRule, rows, columns) });
   }

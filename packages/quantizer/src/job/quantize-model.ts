@@ -204,7 +204,7 @@ class QuantizationJob {
   ): Promise<void> {
     if (first === model.blocks) return;
     const { kernels, storage, signal, progress } = this.context;
-    const started = states ?? this.firstStates(model, sequences);
+    const started = states ?? (await this.firstStates(model, sequences));
     const streams = {
       quantized: started.map(({ hidden }) => sequenceOf(hidden)),
       original: this.recipe.errorPropagation
@@ -249,11 +249,14 @@ class QuantizationJob {
     }
   }
 
-  private firstStates(model: CalibrationModel, sequences: Calibration['sequences']): SequenceState[] {
-    return sequences.map((tokens) => {
-      const hidden = model.embed(tokens);
-      return this.recipe.errorPropagation ? { hidden, original: hidden.slice() } : { hidden };
-    });
+  private async firstStates(
+    model: CalibrationModel,
+    sequences: Calibration['sequences'],
+  ): Promise<SequenceState[]> {
+    const embedded = await model.embed(sequences, { signal: this.context.signal });
+    return embedded.map((hidden) =>
+      this.recipe.errorPropagation ? { hidden, original: hidden.slice() } : { hidden },
+    );
   }
 
   /** Quantizes the targets that are left, without statistics. */
