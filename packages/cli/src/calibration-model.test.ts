@@ -9,7 +9,7 @@ test('the runtime gives the quantizer its calibration model', async () => {
   try {
     const model: CalibrationModel = await openCalibrationModel(source);
     const sequence: CalibrationSequence = {
-      hidden: model.embed([3, 1, 4, 1, 5]),
+      hidden: (await model.embed([[3, 1, 4, 1, 5]]))[0]!,
       input: new Float32Array(0),
     };
     const modules: string[] = [];

@@ -75,7 +75,10 @@ describe.each(models.map((source) => [source.name.split('/').at(-2) ?? source.na
         { ...standardParts, transforms: { names: ['random'], get: () => random } },
       );
       const changed = new Map<string, Float32Array>();
-      const sequence: CalibrationSequence = { hidden: model.embed([1, 2, 3]), input: new Float32Array(0) };
+      const sequence: CalibrationSequence = {
+        hidden: (await model.embed([[1, 2, 3]]))[0]!,
+        input: new Float32Array(0),
+      };
       for (let index = 0; index < model.blocks; index++) {
         const block = await model.loadBlock(index);
         const scaling = await transformBlock(block, [sequence], {

@@ -2,7 +2,13 @@ import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format'
 import type { Arena, Pointer } from './arena.js';
 import type { GroupParameters, SalientSearch } from './code-search.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
-import { salientMask, unitOf, writeGroupParameters, writeSigmas } from './strip-arrays.js';
+import {
+  salientPlaces,
+  unitOf,
+  writeGroupParameters,
+  writeSalientMask,
+  writeSigmas,
+} from './strip-arrays.js';
 import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
 import type { KernelCall, ThreadPool } from './thread-pool.js';
 
@@ -198,10 +204,7 @@ export class CodeRefinement {
     const floats = ({ pointer, bytes: length }: StripArray) =>
       this.#arena.float32(pointer, (length / 4) * this.#strips);
     const unit = this.#weightUnit;
-    writeStrips(floats(arrays.weights), unit === 1 ? weights : weights.map((weight) => weight / unit), {
-      rows,
-      order,
-    });
+    writeStrips(floats(arrays.weights), weights, { rows, order, factor: 1 / unit });
     writeGroupParameters(floats(arrays.parameters), start, { rows, groups: this.#groups, unit });
     writeStrips(bytes(arrays.codes), codes, { rows, order });
     bytes(arrays.shared).fill(0);
@@ -209,7 +212,7 @@ export class CodeRefinement {
       writeStrips(bytes(arrays.shared), shared, { rows, order: naturalOrder(shared.length / rows) });
     }
     if (salient) {
-      writeStrips(bytes(arrays.salient), salientMask(salient, weights.length), { rows, order });
+      writeSalientMask(bytes(arrays.salient), salientPlaces(salient, order));
       const residuals = new Uint8Array(weights.length);
       for (const [i, index] of salient.indices.entries()) residuals[index] = salient.residuals[i]!;
       writeStrips(bytes(arrays.residuals), residuals, { rows, order });
@@ -221,11 +224,7 @@ export class CodeRefinement {
   #writeCandidates(target: Float32Array, { scales, count }: ScaleCandidates): void {
     const { rows } = this.#options;
     const width = this.#groups * count;
-    writeStrips(
-      target,
-      scales.map((scale) => scale / this.#weightUnit),
-      { rows, order: naturalOrder(width) },
-    );
+    writeStrips(target, scales, { rows, order: naturalOrder(width), factor: 1 / this.#weightUnit });
   }
 
   /** Writes the `RefinementHeader` of assembly/refine-codes.ts. */

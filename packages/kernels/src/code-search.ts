@@ -1,7 +1,13 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
-import { salientMask, unitOf, writeGroupParameters, writeSigmas } from './strip-arrays.js';
+import {
+  salientPlaces,
+  unitOf,
+  writeGroupParameters,
+  writeSalientMask,
+  writeSigmas,
+} from './strip-arrays.js';
 import { naturalOrder, readStrips, stripCount, stripRows, writeStrips } from './strips.js';
 import type { KernelCall, ThreadPool } from './thread-pool.js';
 
@@ -133,9 +139,15 @@ export class CodeSearch {
         errors + strip * errorBytes,
       ]);
       const found = this.#arena.float32(errors, (errorBytes / 4) * this.#strips);
-      const inUnits = new Float32Array(rows * this.#groups);
-      readStrips(inUnits, found, { rows, order: naturalOrder(this.#groups) });
-      return Float64Array.from(inUnits, (error) => error * this.#unit ** 2);
+      const squaredUnit = this.#unit ** 2;
+      const result = new Float64Array(rows * this.#groups);
+      for (let i = 0; i < result.length; i++) {
+        const group = i % this.#groups;
+        const row = (i - group) / this.#groups;
+        const lane = row % stripRows;
+        result[i] = found[(row - lane) * this.#groups + group * stripRows + lane]! * squaredUnit;
+      }
+      return result;
     });
   }
 
@@ -152,8 +164,7 @@ export class CodeSearch {
     this.#writeParameters(parameters);
     return this.#arena.withScratch(() => {
       const blocks = Math.ceil(columns / this.#block);
-      const weights = this.#arena.allocate(this.#stripBytes * this.#strips);
-      this.#writeWeights(weights, order);
+      const weights = this.#copyWeights(order);
       const header = this.#writeHeader(order, feedback?.upper);
       const errorWeights = feedback
         ? this.#writeInverseDiagonal(feedback.upper)
@@ -162,7 +173,8 @@ export class CodeSearch {
       const codes = this.#arena.allocate(codeBytes * this.#strips);
       const shared = this.#arena.allocate(blocks * stripRows * this.#strips);
       const residuals = salient ? this.#arena.allocate(codeBytes * this.#strips) : 0;
-      const mask = salient ? this.#writeMask(salient, order) : 0;
+      const places = salient && salientPlaces(salient, order);
+      const mask = places ? this.#writeMask(places) : 0;
       const sigmas = salient ? this.#writeSigmas(salient) : 0;
       const losses = this.#arena.allocate(4 * stripRows * this.#strips);
       this.#arena.float32(losses, stripRows * this.#strips).fill(0);
@@ -181,17 +193,18 @@ export class CodeSearch {
         losses + strip * 4 * stripRows,
         scratch + strip * scratchBytes,
       ]);
+      const bytesOf = (pointer: Pointer, count: number) =>
+        this.#arena.uint8(pointer, count * stripRows * this.#strips);
       const read = (pointer: Pointer, readOrder: Uint32Array) =>
-        readStrips(
-          new Uint8Array(rows * readOrder.length),
-          this.#arena.uint8(pointer, readOrder.length * stripRows * this.#strips),
-          { rows, order: readOrder },
-        );
-      const residualCodes = salient && read(residuals, order);
+        readStrips(new Uint8Array(rows * readOrder.length), bytesOf(pointer, readOrder.length), {
+          rows,
+          order: readOrder,
+        });
+      const residualCodes = bytesOf(residuals, salient ? columns : 0);
       return {
         codes: read(codes, order),
         shared: format.sharedBits > 0 ? read(shared, this.#blockOrder(order)) : new Uint8Array(),
-        residuals: Int8Array.from(salient?.indices ?? [], (index) => (residualCodes![index]! << 24) >> 24),
+        residuals: Int8Array.from(places ?? [], (place) => (residualCodes[place]! << 24) >> 24),
         loss: this.#arena.float32(losses, rows).reduce((sum, loss) => sum + loss, 0) * this.#unit ** 2,
       };
     });
@@ -224,8 +237,16 @@ export class CodeSearch {
   #writeWeights(target: Pointer, order: Uint32Array): void {
     const { weights, rows, columns } = this.#options;
     const strips = this.#arena.float32(target, this.#strips * columns * stripRows);
-    const unit = this.#unit;
-    writeStrips(strips, unit === 1 ? weights : weights.map((weight) => weight / unit), { rows, order });
+    writeStrips(strips, weights, { rows, order, factor: 1 / this.#unit });
+  }
+
+  /** The weights in an order, for a search to change. */
+  #copyWeights(order: Uint32Array): Pointer {
+    const bytes = this.#stripBytes * this.#strips;
+    const copy = this.#arena.allocate(bytes);
+    if (order === this.#natural) this.#arena.uint8(copy, bytes).set(this.#arena.uint8(this.#weights, bytes));
+    else this.#writeWeights(copy, order);
+    return copy;
   }
 
   #writeParameters(parameters: GroupParameters): void {
@@ -237,11 +258,10 @@ export class CodeSearch {
     });
   }
 
-  #writeMask(salient: SalientSearch, order: Uint32Array): Pointer {
-    const { rows, columns } = this.#options;
-    const mask = this.#arena.allocate(columns * stripRows * this.#strips);
-    const target = this.#arena.uint8(mask, columns * stripRows * this.#strips);
-    writeStrips(target, salientMask(salient, rows * columns), { rows, order });
+  #writeMask(places: Uint32Array): Pointer {
+    const bytes = this.#options.columns * stripRows * this.#strips;
+    const mask = this.#arena.allocate(bytes);
+    writeSalientMask(this.#arena.uint8(mask, bytes), places);
     return mask;
   }
 
@@ -274,10 +294,10 @@ export class CodeSearch {
 
   /** The same for all rows. */
   #writeColumnFactors(values: Float32Array): ColumnFactors {
-    const inLanes = Float32Array.from({ length: values.length * stripRows }, (_, i) => {
-      return values[Math.floor(i / stripRows)]!;
-    });
-    return { pointer: this.#arena.copy(inLanes), stride: 0 };
+    const pointer = this.#arena.allocate(values.byteLength * stripRows);
+    const inLanes = this.#arena.float32(pointer, values.length * stripRows);
+    for (let i = 0; i < values.length; i++) inLanes.fill(values[i]!, i * stripRows, (i + 1) * stripRows);
+    return { pointer, stride: 0 };
   }
 
   /** Writes the `SearchHeader` of assembly/code-search.ts. */

@@ -35,16 +35,31 @@ export function writeSigmas(target: Float32Array, { scales }: SalientSearch, uni
   }
 }
 
-/** [length] 255 for salient weights. */
-export function salientMask({ indices }: SalientSearch, length: number): Uint8Array {
-  const mask = new Uint8Array(length);
-  for (const index of indices) mask[index] = 255;
-  return mask;
+/** [K] where the salient weights of a matrix are in its strips [strips, columns, 16], whose columns have this order. */
+export function salientPlaces({ indices }: SalientSearch, order: Uint32Array): Uint32Array {
+  const columns = order.length;
+  const placeOf = new Uint32Array(columns);
+  for (let k = 0; k < columns; k++) placeOf[order[k]!] = k;
+  const places = new Uint32Array(indices.length);
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i]!;
+    const row = Math.floor(index / columns);
+    const lane = row % stripRows;
+    places[i] = (row - lane) * columns + placeOf[index - row * columns]! * stripRows + lane;
+  }
+  return places;
+}
+
+/** Writes 255 at the places of salient weights, and 0 elsewhere. */
+export function writeSalientMask(target: Uint8Array, places: Uint32Array): void {
+  target.fill(0);
+  for (const place of places) target[place] = 255;
 }
 
 /** A power of two near the largest magnitude: in this unit, squares stay within float32. */
 export function unitOf(values: Float32Array): number {
-  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]!));
   return largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
 }
 

@@ -6,41 +6,59 @@ export function stripCount(rows: number): number {
   return Math.ceil(rows / stripRows);
 }
 
-/**
- * Writes values [rows, columns] as strips [strips, columns, 16]; place `k` of a strip holds column `order[k]`. Rows behind the last are 0.
- */
+/** Columns of a strip that are written together: they stay in the first-level cache while one row after the other fills its lane. */
+const columnBlock = 256;
+
+/** Where the values of a matrix are in its strips. */
+interface StripLayout {
+  readonly rows: number;
+  /** [columns] place `k` of a strip holds column `order[k]`. */
+  readonly order: Uint32Array;
+}
+
+/** Writes values [rows, columns] times `factor` as strips [strips, columns, 16]. Rows behind the last are 0. */
 export function writeStrips<Values extends Float32Array | Uint8Array>(
   target: Values,
   values: Values,
-  { rows, order }: { readonly rows: number; readonly order: Uint32Array },
+  { rows, order, factor = 1 }: StripLayout & { readonly factor?: number },
 ): void {
   const columns = order.length;
+  if (rows % stripRows > 0) target.fill(0, (rows - (rows % stripRows)) * columns);
+  forEachSegment(rows, columns, (source, place, from, to) => {
+    for (let k = from; k < to; k++) target[place + k * stripRows] = values[source + order[k]!]! * factor;
+  });
+}
+
+/** Reverses `writeStrips`, without a factor. */
+export function readStrips<Values extends Float32Array | Uint8Array>(
+  values: Values,
+  strips: Values,
+  { rows, order }: StripLayout,
+): Values {
+  forEachSegment(rows, order.length, (target, place, from, to) => {
+    for (let k = from; k < to; k++) values[target + order[k]!] = strips[place + k * stripRows]!;
+  });
+  return values;
+}
+
+/** Visits places `from` to `to` of a row, which begins at `start` of the matrix and at `place` of the strips. */
+function forEachSegment(
+  rows: number,
+  columns: number,
+  visit: (start: number, place: number, from: number, to: number) => void,
+): void {
   for (let first = 0; first < rows; first += stripRows) {
-    const start = first * columns;
-    for (let k = 0; k < columns; k++) {
-      for (let lane = 0; lane < stripRows; lane++) {
-        const row = first + lane;
-        target[start + k * stripRows + lane] = row < rows ? values[row * columns + order[k]!]! : 0;
-      }
+    const end = Math.min(first + stripRows, rows);
+    for (let from = 0; from < columns; from += columnBlock) {
+      const to = Math.min(from + columnBlock, columns);
+      for (let row = first; row < end; row++) visit(row * columns, first * columns + row - first, from, to);
     }
   }
 }
 
-/** Reverses `writeStrips`. */
-export function readStrips<Values extends Float32Array | Uint8Array>(
-  values: Values,
-  strips: Values,
-  { rows, order }: { readonly rows: number; readonly order: Uint32Array },
-): Values {
-  const columns = order.length;
-  for (let row = 0; row < rows; row++) {
-    const start = (row - (row % stripRows)) * columns + (row % stripRows);
-    for (let k = 0; k < columns; k++) values[row * columns + order[k]!] = strips[start + k * stripRows]!;
-  }
-  return values;
-}
-
 /** 0, 1, 2 and so on. */
 export function naturalOrder(count: number): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, i) => i);
+  const order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
+  return order;
 }

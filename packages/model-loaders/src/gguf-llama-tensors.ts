@@ -1,8 +1,7 @@
 import type { GgufReader } from './gguf.js';
 import { ggufDequantizers } from './gguf-dequantize.js';
 import type { ModelConfig } from './model-config.js';
-import type { TensorInfo, TensorStore } from './tensor-store.js';
-import { tensorOf } from './tensor-store.js';
+import { rowBytes, type TensorInfo, type TensorStore, tensorOf } from './tensor-store.js';
 
 /** Hugging Face name of each part of `blk.N`. */
 const partsOfBlock: Readonly<Record<string, string>> = {
@@ -57,10 +56,12 @@ export function llamaTensorsOfGguf(gguf: GgufReader, config: ModelConfig, file: 
     },
     async readFloat32(name, options) {
       // Throws for a type that has no dequantizer before anything is read.
-      const { dtype } = tensorOf(tensors, name, file);
-      if (!isRotated(name) || !ggufDequantizers.names.includes(dtype))
+      const info = tensorOf(tensors, name, file);
+      if (!isRotated(name) || !ggufDequantizers.names.includes(info.dtype))
         return gguf.readFloat32(originals.get(name)!, options);
-      return ggufDequantizers.get(dtype).dequantize(await readBytes(name, options));
+      const { offset, length } = rowBytes(info, options?.rows, { file, tensor: name });
+      const bytes = await readBytes(name, options);
+      return ggufDequantizers.get(info.dtype).dequantize(bytes.slice(offset, offset + length));
     },
   };
 }

@@ -10,7 +10,7 @@ import {
   readExactly,
   readInPieces,
 } from './random-access-source.js';
-import { type TensorStore, tensorOf } from './tensor-store.js';
+import { rowBytes, type TensorStore, tensorOf } from './tensor-store.js';
 
 /** A GGUF file. Shapes have the slowest dimension first, as everywhere else: a weight is [out, in]. */
 export interface GgufReader extends TensorStore {
@@ -48,8 +48,10 @@ export async function openGguf(
     },
     async readFloat32(name, options) {
       const tensor = tensorOf(header.tensors, name, source.name);
-      const dequantizer = dequantizerOf(tensor.type, { file: source.name, tensor: name });
-      return dequantizer.dequantize(await read(tensor, options));
+      const place = { file: source.name, tensor: name };
+      const dequantizer = dequantizerOf(tensor.type, place);
+      const { offset, length } = rowBytes(tensor, options?.rows, place);
+      return dequantizer.dequantize(await readExactly(source, tensor.begin + offset, length, options));
     },
   };
 }

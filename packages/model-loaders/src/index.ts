@@ -15,6 +15,6 @@ export { openModelDirectory } from './open-model-directory.js';
 export { blobSource, type CancelOptions, type RandomAccessSource } from './random-access-source.js';
 export * from './safetensors.js';
 export { openShardedSafetensors, parseShardIndex } from './safetensors-shards.js';
-export type { TensorInfo, TensorStore } from './tensor-store.js';
+export type { ReadValuesOptions, RowRange, TensorInfo, TensorStore } from './tensor-store.js';
 export { createTokenizer, type Tokenizer } from './tokenizer.js';
 export * from './verify-model.js';

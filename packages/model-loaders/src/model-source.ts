@@ -1,7 +1,7 @@
 import type { JsonObject } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
 import type { CancelOptions, RandomAccessSource } from './random-access-source.js';
-import type { TensorInfo } from './tensor-store.js';
+import type { ReadValuesOptions, TensorInfo } from './tensor-store.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /**
@@ -26,8 +26,8 @@ export interface ModelSource {
   readBytes(name: string, options?: CancelOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** The stored bytes in order, in pieces that are small where the file's layout allows it. */
   readPieces(name: string, options?: CancelOptions): AsyncIterable<Uint8Array<ArrayBuffer>>;
-  /** The values, row-major. Throws UnsupportedError for the helper tensors of a quantized model. */
-  readFloat32(name: string, options?: CancelOptions): Promise<Float32Array<ArrayBuffer>>;
+  /** The values, row-major, of all rows or some. Throws UnsupportedError for the helper tensors of a quantized model. */
+  readFloat32(name: string, options?: ReadValuesOptions): Promise<Float32Array<ArrayBuffer>>;
   /** The open weight files, to be hashed; they belong to the model. */
   readonly weightFiles: readonly RandomAccessSource[];
   /** Size of all weight files. */

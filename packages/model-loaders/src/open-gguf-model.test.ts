@@ -111,6 +111,8 @@ describe('a crafted GGUF model', () => {
       const pieces: number[] = [];
       for await (const piece of model.readPieces(name)) pieces.push(...piece);
       expect(pieces).toEqual([...bytes]);
+      const someRows = await model.readFloat32(name, { rows: { first: 1, count: 2 } });
+      expect(new Uint8Array(someRows.buffer)).toEqual(bytes.slice(32, 3 * 32));
       return rows.map((_, i) => rows.indexOf(row(bytes, i)));
     };
     // 32 bytes a row and a data section that counts up to 255: eight rows differ.

@@ -131,7 +131,18 @@ describe('shards', () => {
     expect([...reader.tensors.keys()]).toEqual(['a', 'b', 'c']);
     for (const [name, value] of Object.entries({ a: 1, b: 3, c: 4 })) {
       expect(await reader.readFloat32(name)).toEqual(Float32Array.of(value));
+      expect(await reader.readFloat32(name, { rows: { first: 0, count: 1 } })).toEqual(
+        Float32Array.of(value),
+      );
+      expect(await reader.readFloat32(name, { rows: { first: 1, count: 0 } })).toEqual(new Float32Array());
       for await (const piece of reader.readPieces(name)) expect(piece).toEqual(await reader.readBytes(name));
+      for (const rows of [
+        { first: 0, count: 2 },
+        { first: -1, count: 1 },
+        { first: 0.5, count: 0 },
+      ]) {
+        await expect(reader.readFloat32(name, { rows })).rejects.toThrow(/not among the 1 rows/);
+      }
     }
     await expect(reader.readBytes('d')).rejects.toThrow(InvalidArgumentError);
   });

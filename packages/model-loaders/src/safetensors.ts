@@ -11,7 +11,7 @@ import {
   readExactly,
   readInPieces,
 } from './random-access-source.js';
-import { type TensorInfo, type TensorStore, tensorOf } from './tensor-store.js';
+import { rowBytes, type TensorInfo, type TensorStore, tensorOf } from './tensor-store.js';
 
 /** A tensor of a safetensors file. */
 export interface SafetensorsInfo extends TensorInfo {
@@ -56,7 +56,10 @@ export async function openSafetensors(
     async readFloat32(name, options) {
       const tensor = tensorOf(header.tensors, name, source.name);
       const place = { file: source.name, tensor: name };
-      return float32FromSafetensors(tensor.dtype, await readTensor(tensor, options), place);
+      const byteLength = tensor.end - tensor.begin;
+      const { offset, length } = rowBytes({ ...tensor, byteLength }, options?.rows, place);
+      const bytes = await readExactly(source, dataStart + tensor.begin + offset, length, options);
+      return float32FromSafetensors(tensor.dtype, bytes, place);
     },
   };
 }

@@ -18,8 +18,8 @@ afterAll(async () => {
 
 const tokensOf = (count: number, step: number) => Array.from({ length: count }, (_, i) => (i * step) % 512);
 
-const sequenceOf = (model: BlockwiseModel, tokens: readonly number[]): BlockSequence => ({
-  hidden: model.embed(tokens),
+const sequenceOf = async (model: BlockwiseModel, tokens: readonly number[]): Promise<BlockSequence> => ({
+  hidden: (await model.embed([tokens]))[0]!,
   input: new Float32Array(0),
 });
 
@@ -29,7 +29,7 @@ async function runBlocks(
   texts: readonly (readonly number[])[],
   onBlock?: (block: LoadedBlock) => Promise<void>,
 ): Promise<Float32Array[]> {
-  const sequences = texts.map((tokens) => sequenceOf(model, tokens));
+  const sequences = await Promise.all(texts.map((tokens) => sequenceOf(model, tokens)));
   for (let index = 0; index < model.blocks; index++) {
     const block = await model.loadBlock(index);
     await onBlock?.(block);
@@ -181,7 +181,7 @@ test('shows what each linear layer reads', async () => {
   };
 
   const embedding = await tiny.readFloat32('model.embed_tokens.weight');
-  const sequence = sequenceOf(model, tokens);
+  const sequence = await sequenceOf(model, tokens);
   for (const [i, token] of tokens.entries()) {
     const row = embedding.slice(token * hiddenSize, (token + 1) * hiddenSize);
     expect(sequence.hidden.slice(i * hiddenSize, (i + 1) * hiddenSize)).toEqual(row);
@@ -220,7 +220,7 @@ test('shows what each linear layer reads', async () => {
 test('writes into the arrays of a sequence where they fit', async () => {
   const model = await openCalibrationModel(tiny);
   const block = await model.loadBlock(0);
-  const sequence = { hidden: model.embed([1, 2, 3]), input: new Float32Array(3 * 96) };
+  const sequence = { hidden: (await model.embed([[1, 2, 3]]))[0]!, input: new Float32Array(3 * 96) };
   const { hidden, input } = sequence;
   block.begin(sequence);
   for (const stage of [0, 1]) block.advance(stage, sequence);
@@ -265,7 +265,7 @@ describe('memory', () => {
   test('a released block is not used again', async () => {
     const model = await openCalibrationModel(tiny);
     const block = await model.loadBlock(1);
-    const sequence = sequenceOf(model, [1]);
+    const sequence = await sequenceOf(model, [1]);
     block.begin(sequence);
     block.release();
     expect(() => block.begin(sequence)).toThrow(/block 1 was released/);
@@ -278,6 +278,13 @@ describe('memory', () => {
   test('opening stops when aborted', async () => {
     await expect(openCalibrationModel(tiny, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
   });
+
+  test('embedding stops when aborted', async () => {
+    const model = await openCalibrationModel(tiny);
+    await expect(model.embed([[1]], { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow(
+      'enough',
+    );
+  });
 });
 
 describe('refuses', async () => {
@@ -288,8 +295,8 @@ describe('refuses', async () => {
     [[], /no tokens/],
     [[512], /token 512 is outside of the vocabulary of 512/],
     [tokensOf(9, 1), /9 tokens do not fit the context of 8.*contextLength/],
-  ])('the tokens %j', (tokens, message) => {
-    expect(() => model.embed(tokens)).toThrow(message);
+  ])('the tokens %j', async (tokens, message) => {
+    await expect(model.embed([tokens])).rejects.toThrow(message);
   });
 
   test.each([-1, 2, 0.5])('the block %s', async (index) => {
@@ -306,8 +313,8 @@ describe('refuses', async () => {
     expect(() => block.advance(0, sequence)).toThrow(message);
   });
 
-  test('a stage that there is not, or whose input the sequence does not hold', () => {
-    const sequence = sequenceOf(model, [1, 2]);
+  test('a stage that there is not, or whose input the sequence does not hold', async () => {
+    const sequence = await sequenceOf(model, [1, 2]);
     expect(() => block.advance(0, sequence)).toThrow(/input has 0 values, not 2 x 96.*begin/);
     block.begin(sequence);
     expect(() => block.advance(3, sequence)).toThrow(/input has 192 values, not 2 x 160/);
@@ -331,7 +338,7 @@ test('tells how much attention each token receives', async () => {
   const model = await openCalibrationModel(reference, { contextLength: 200 });
   const { heads } = reference.config;
   const tokens = tokensOf(150, 37);
-  const sequence = sequenceOf(model, tokens);
+  const sequence = await sequenceOf(model, tokens);
   const block = await model.loadBlock(0);
   block.begin(sequence);
   const before = { hidden: sequence.hidden.slice(), input: sequence.input.slice() };
@@ -342,7 +349,7 @@ test('tells how much attention each token receives', async () => {
   const total = received.reduce((sum, share) => sum + share, 0);
   expect(total / (heads * tokens.length)).toBeCloseTo(1, 4);
   expect(received[149]).toBeLessThanOrEqual(heads);
-  const shorter = sequenceOf(model, tokens.slice(0, 149));
+  const shorter = await sequenceOf(model, tokens.slice(0, 149));
   const without = block.attentionReceived(shorter);
   for (const [i, share] of without.entries()) expect(received[i]).toBeGreaterThanOrEqual(share - 1e-4);
   block.release();
@@ -356,7 +363,7 @@ test.each([
   const inputsOf = async (of: ModelSource, stage: number) => {
     const model = await openCalibrationModel(of);
     const block = await model.loadBlock(0);
-    const sequence = sequenceOf(model, tokens);
+    const sequence = await sequenceOf(model, tokens);
     block.begin(sequence);
     for (let i = 0; i < stage; i++) block.advance(i, sequence);
     return { input: sequence.input.slice(), ...block.stages[stage]! };
@@ -381,4 +388,35 @@ test.each([
       input.map((value, i) => value * factor(producer.rows[i % columns]!)),
     );
   }
+});
+
+test('embeds with the rows of the embedding, read a few at a time', async () => {
+  const embedding = await tiny.readFloat32('model.embed_tokens.weight');
+  const counts: number[] = [];
+  const vocabularySize = 3000;
+  const repeated: ModelSource = {
+    ...tiny,
+    config: { ...tiny.config, vocabularySize },
+    async readFloat32(_, options) {
+      const { first, count } = options!.rows!;
+      counts.push(count);
+      const values = new Float32Array(96 * count);
+      for (let row = 0; row < count; row++) {
+        const start = 96 * ((first + row) % 512);
+        values.set(embedding.subarray(start, start + 96), 96 * row);
+      }
+      return values;
+    },
+  };
+  const model = await openCalibrationModel(repeated);
+  const texts = [[2999, 0, 511, 512], [513], [2999, 2048]];
+  const hidden = await model.embed(texts);
+  for (const [i, tokens] of texts.entries()) {
+    const expected = tokens.flatMap((token) => [
+      ...embedding.subarray(96 * (token % 512), 96 * (token % 512) + 96),
+    ]);
+    expect([...hidden[i]!]).toEqual(expected);
+  }
+  // Not those from 1024 to 2047.
+  expect(counts.sort((a, b) => a - b)).toEqual([3000 - 2048, 1024]);
 });

@@ -1,11 +1,12 @@
 import { InvalidArgumentError } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import type { CancelOptions, ModelSource } from '@lbs/model-loaders';
-import { BlockComputation, batchTokens } from './block-computation.js';
+import { BlockComputation } from './block-computation.js';
 import { createLoadedBlock, type LoadedBlock } from './calibration-block.js';
 import { checkTokens, contextLengthOf } from './context.js';
 import type { DecoderOptions } from './decoder.js';
 import { WeightLoader } from './decoder-weights.js';
+import { embedSequences, gatherRows } from './embed-sequences.js';
 import { type GradientOptions, measureOutputGradients, type OutputGradients } from './output-gradients.js';
 
 /** What a model is opened with to run block by block. */
@@ -21,10 +22,10 @@ export interface BlockwiseModel {
   /** Most tokens of a sequence. */
   readonly contextLength: number;
   /**
-   * Hidden states [tokens.length, hiddenSize] before the first block. Throws InvalidArgumentError on an empty list, on a token
-   * outside of the vocabulary, and where the tokens do not fit the context.
+   * Hidden states [tokens, hiddenSize] of each sequence before the first block. Reads the rows of the embedding that are needed, and keeps none.
+   * Throws InvalidArgumentError on an empty sequence, on a token outside of the vocabulary, and where the tokens do not fit the context.
    */
-  embed(tokens: readonly number[]): Float32Array;
+  embed(sequences: readonly (readonly number[])[], options?: CancelOptions): Promise<Float32Array[]>;
   /**
    * Reads the weights of one block into the kernels' memory; `release` takes back all that was allocated there since. Throws
    * InvalidArgumentError where there is no such block, and while another is in memory.
@@ -52,17 +53,17 @@ export interface BlockwiseModel {
 }
 
 /**
- * Opens a model to run block by block, as calibration does. Loads the embedding; the source stays open until the last block is
- * loaded, and while gradients are measured. Computes what `Decoder.logits` computes, in the same batches, so to the same bits.
+ * Opens a model to run block by block, as calibration does. The source stays open until the last block is loaded, and while
+ * sequences are embedded or gradients measured. Computes what `Decoder.logits` computes, in the same batches, so to the same bits.
  */
 export async function openCalibrationModel(
   source: ModelSource,
   options: BlockwiseOptions = {},
 ): Promise<BlockwiseModel> {
   const { config } = source;
+  options.signal?.throwIfAborted();
   const kernels = options.kernels ?? (await createKernels({ threads: options.threads ?? 1 }));
   const contextLength = contextLengthOf(config, options.contextLength);
-  const embedding = await new WeightLoader(source, kernels, options).embedding();
   const computation = new BlockComputation(config, kernels, contextLength);
   const cache = computation.allocateCache();
   /** What is in the memory behind the above, last in, first out. */
@@ -80,24 +81,17 @@ export async function openCalibrationModel(
       kernels.release(mark);
     };
   };
-  const embed = (tokens: readonly number[]) => {
+  const checkSequence = (tokens: readonly number[]) => {
     if (tokens.length === 0) throw new InvalidArgumentError('the sequence has no tokens');
     checkTokens(tokens, config, contextLength);
-    const hidden = new Float32Array(tokens.length * config.hiddenSize);
-    for (let position = 0; position < tokens.length; position += batchTokens) {
-      const batch = tokens.slice(position, position + batchTokens);
-      kernels.gather(embedding, batch, computation.hidden);
-      hidden.set(
-        kernels.float32(computation.hidden, batch.length * config.hiddenSize),
-        position * config.hiddenSize,
-      );
-    }
-    return hidden;
   };
   return {
     blocks: config.layers,
     contextLength,
-    embed,
+    async embed(sequences, embedOptions) {
+      sequences.forEach(checkSequence);
+      return embedSequences(source, kernels, sequences, embedOptions);
+    },
     async loadBlock(index, { signal } = {}) {
       if (!(Number.isInteger(index) && index >= 0 && index < config.layers)) {
         throw new InvalidArgumentError(`block ${index} is not one of the ${config.layers} blocks`);
@@ -123,6 +117,11 @@ export async function openCalibrationModel(
     async measureOutputGradients(sequences, options = {}) {
       const release = occupyMemory('a measurement of gradients');
       try {
+        const embedding = await new WeightLoader(source, kernels, options).embedding();
+        const embed = (tokens: readonly number[]) => {
+          checkSequence(tokens);
+          return gatherRows(kernels, embedding, tokens);
+        };
         const parts = { source, kernels, embedding, computation, cache, embed };
         return await measureOutputGradients(parts, sequences, options);
       } finally {

@@ -23,7 +23,7 @@ const source = {
 function modelOf(importance: Readonly<Record<string, number>>): CalibrationModel {
   return {
     blocks: blocks.length,
-    embed: (tokens) => normalWeights(size * tokens.length),
+    embed: async (texts) => texts.map(({ length }) => normalWeights(size * length)),
     async loadBlock(index) {
       return {
         stages: [{ modules: [blocks[index]!], columns: size }],

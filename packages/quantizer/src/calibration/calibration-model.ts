@@ -9,8 +9,8 @@ interface CancelOptions {
 export interface CalibrationModel {
   /** Number of decoder blocks. */
   readonly blocks: number;
-  /** Hidden states [tokens.length, width] before the first block. */
-  embed(tokens: readonly number[]): Float32Array;
+  /** Hidden states [tokens, width] of each sequence before the first block. */
+  embed(sequences: readonly (readonly number[])[], options?: CancelOptions): Promise<Float32Array[]>;
   /** Loads the weights of one block; `release` it before the next is loaded, so that one is in memory at a time. */
   loadBlock(index: number, options?: CancelOptions): Promise<CalibrationBlock>;
   /**

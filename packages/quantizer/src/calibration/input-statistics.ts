@@ -107,16 +107,23 @@ export class InputStatistics {
       return { pointer, stride: columns };
     };
     const output = { pointer: kernels.allocate(weights.byteLength), stride: columns };
+    const inOrder = (values: Float32Array) => {
+      const permuted = new Float32Array(values.length);
+      for (let start = 0; start < values.length; start += columns) {
+        for (let k = 0; k < columns; k++) permuted[start + k] = values[start + order[k]!]!;
+      }
+      return permuted;
+    };
     kernels.linearAlgebra.multiply({
       ...{ rows, columns, depth: columns, output },
       left: place(weights),
-      right: place(drift.map((_, i) => drift[i - (i % columns) + order[i % columns]!]!)),
+      right: place(inOrder(drift)),
     });
     kernels.linearAlgebra.multiplyByInverse({ input: output, output, rows, factor: upper, size: columns });
     const change = kernels.float32(output.pointer, weights.length);
     const compensated = weights.slice();
-    for (let i = 0; i < change.length; i++) {
-      compensated[i - (i % columns) + order[i % columns]!]! += strength * change[i]!;
+    for (let start = 0; start < change.length; start += columns) {
+      for (let k = 0; k < columns; k++) compensated[start + order[k]!]! += strength * change[start + k]!;
     }
     kernels.release(mark);
     return compensated;

@@ -35,10 +35,9 @@ export function measureInputs(
     const read = copy(kernels, input);
     kernels.linearAlgebra.accumulateGram({ input: read, tokens, weights, gram, size: columns });
     if (drift !== undefined) {
-      const difference = original![i]!.input.map((value, k) => value - input[k]!);
       kernels.linearAlgebra.multiply({
         ...{ rows: columns, columns, depth: tokens, weights, update: 'add' },
-        left: { pointer: copy(kernels, difference), stride: columns, transposed: true },
+        left: { pointer: difference(kernels, original![i]!.input, input), stride: columns, transposed: true },
         right: { pointer: read, stride: columns },
         output: { pointer: drift, stride: columns },
       });
@@ -49,7 +48,7 @@ export function measureInputs(
   const moments = { hessian: read(gram), drift: drift === undefined ? undefined : read(drift) };
   kernels.release(mark);
   mirrorUpper(moments.hessian, columns);
-  const bad = moments.hessian.findIndex((moment) => !Number.isFinite(moment));
+  const bad = firstNotFinite(moments.hessian);
   if (bad >= 0) {
     throw new NonFiniteWeightError(`input ${bad % columns} is not finite on the calibration text`, {
       tensor: stage.modules[0],
@@ -69,4 +68,17 @@ function copy(kernels: Kernels, values: Float32Array): Pointer {
   const pointer = kernels.allocate(values.byteLength);
   kernels.float32(pointer, values.length).set(values);
   return pointer;
+}
+
+function difference(kernels: Kernels, from: Float32Array, values: Float32Array): Pointer {
+  const pointer = kernels.allocate(values.byteLength);
+  const target = kernels.float32(pointer, values.length);
+  for (let i = 0; i < target.length; i++) target[i] = from[i]! - values[i]!;
+  return pointer;
+}
+
+/** A loop, since callbacks take ten times as long; -1 where all are finite. */
+function firstNotFinite(values: Float32Array): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i]!)) return i;
+  return -1;
 }

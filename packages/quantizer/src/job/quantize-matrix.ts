@@ -1,4 +1,4 @@
-import { dequantize, InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
+import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectSalient } from '@lbs/topk-saliency';
 import type { InputStatistics } from '../calibration/input-statistics.js';
@@ -8,6 +8,7 @@ import type { MatrixSensitivity } from '../sensitivity/sensitivity.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import { checkMatrix, type WeightTensor } from '../source/weight-tensor.js';
 import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';
+import { restoreMatrix } from './restore-matrix.js';
 
 /** What quantization of one matrix gives. */
 export interface MatrixResult {
@@ -60,7 +61,7 @@ export function quantizeMatrix(
   const task = indices?.length ? { ...input, salient: indices } : input;
   const solved = solver.solve(task);
   const matrix = refine ? refine.method.refine(solved, task, refine.options) : solved;
-  const restored = dequantize(matrix);
+  const restored = restoreMatrix(kernels, matrix);
   const dequantized = scaling ? unscaleWeights(restored, columns, scaling) : restored;
   return { matrix, dequantized, relativeError: relativeSquaredError(tensor.values, dequantized) };
 
@@ -77,7 +78,9 @@ export function quantizeMatrix(
       ...(needs.has('fisher') && sensitivity && { fisher: fisherOf(sensitivity, columns, scaling) }),
       ...(needs.has('rowSensitivity') &&
         sensitivity && { rowSensitivity: scaledBy(sensitivity.rows, scaling?.rows, 2) }),
-      ...(needs.has('approximation') && { approximation: dequantize(roundToNearest.solve(input)) }),
+      ...(needs.has('approximation') && {
+        approximation: restoreMatrix(kernels, roundToNearest.solve(input)),
+      }),
     });
     return selectSalient(scores, { rows, columns, per, amount: salientAmount(salientRule, rows, columns) });
   }

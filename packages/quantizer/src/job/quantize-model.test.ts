@@ -130,7 +130,7 @@ function correlatedInputs(tokens: readonly number[]): Float32Array {
 function calibrationModel(source: ModelWeights, seen: string[] = []): CalibrationModel {
   return {
     blocks: 1,
-    embed: correlatedInputs,
+    embed: async (texts) => texts.map(correlatedInputs),
     async loadBlock() {
       const weights = new Map<string, Float32Array>();
       for (const name of names.slice(1)) weights.set(name, await source.readFloat32(name));
@@ -184,7 +184,7 @@ describe('calibration', () => {
   test('feedback of errors lowers the error of the outputs', async () => {
     const tokens = Array.from({ length: 200 }, (_, i) => i);
     const calibration = { model: calibrationModel(model()), sequences: [tokens] };
-    const inputs = calibration.model.embed(tokens);
+    const inputs = (await calibration.model.embed([tokens]))[0]!;
     const original = await model().readFloat32(names[1]!);
     const outputErrors: number[] = [];
     for (const recipe of [
@@ -281,7 +281,7 @@ describe('calibration', () => {
 
   test('names the layer whose inputs are not finite', async () => {
     const { loadBlock } = calibrationModel(model());
-    const broken = { blocks: 1, embed: () => new Float32Array(64).fill(Number.NaN), loadBlock };
+    const broken = { blocks: 1, embed: async () => [new Float32Array(64).fill(Number.NaN)], loadBlock };
     const job = quantizeModel(model(), presets.get('lbs-4'), {
       calibration: { model: broken, sequences: [[1]] },
     });

@@ -136,11 +136,15 @@ interface JobContext {
   readonly progress: ProgressTracker;
 }
 
+/** How long a job computes before others get a turn; a turn costs a millisecond or more. */
+const workMilliseconds = 50;
+
 const blockUnit = (index: number) => `block ${index}`;
 
 /** One run of a job: what is finished, and how the rest is quantized. */
 class QuantizationJob {
   private readonly finished = new Map<string, FinishedTensor>();
+  private lastPause = performance.now();
 
   constructor(
     private readonly source: ModelWeights,
@@ -223,7 +227,7 @@ class QuantizationJob {
   ): Promise<void> {
     if (first === model.blocks) return;
     const { kernels, storage, signal, progress } = this.context;
-    const started = states ?? this.firstStates(model, sequences);
+    const started = states ?? (await this.firstStates(model, sequences));
     const streams = {
       quantized: started.map(({ hidden }) => sequenceOf(hidden)),
       original: this.recipe.errorPropagation
@@ -268,11 +272,14 @@ class QuantizationJob {
     }
   }
 
-  private firstStates(model: CalibrationModel, sequences: Calibration['sequences']): SequenceState[] {
-    return sequences.map((tokens) => {
-      const hidden = model.embed(tokens);
-      return this.recipe.errorPropagation ? { hidden, original: hidden.slice() } : { hidden };
-    });
+  private async firstStates(
+    model: CalibrationModel,
+    sequences: Calibration['sequences'],
+  ): Promise<SequenceState[]> {
+    const embedded = await model.embed(sequences, { signal: this.context.signal });
+    return embedded.map((hidden) =>
+      this.recipe.errorPropagation ? { hidden, original: hidden.slice() } : { hidden },
+    );
   }
 
   /** Quantizes the targets that are left, without statistics. */
@@ -339,7 +346,10 @@ class QuantizationJob {
 
   /** Long runs of computation would otherwise keep an abort from being seen. */
   private async pause(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (performance.now() - this.lastPause >= workMilliseconds) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.lastPause = performance.now();
+    }
     this.context.signal?.throwIfAborted();
   }
 }

@@ -35,7 +35,7 @@ function squareModel(): ModelWeights & { readonly reads: string[] } {
 /** Blocks of one layer, whose output is added to the hidden states. */
 const calibrationModel: CalibrationModel = {
   blocks,
-  embed: (tokens) => normalWeights(columns * tokens.length),
+  embed: async (texts) => texts.map((tokens) => normalWeights(columns * tokens.length)),
   async loadBlock(index) {
     const module = blockNames[index]!.slice(0, -'.weight'.length);
     let weights = values.get(blockNames[index]!)!;

@@ -20,13 +20,18 @@ export function groupRanges(
   const { groups } = rowLayout(format, columns);
   const lows = new Float32Array(rows * groups);
   const highs = new Float32Array(rows * groups);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const group = row * groups + Math.floor(column / format.groupSize);
-      const weight = weights[row * columns + column]!;
-      lows[group] = Math.min(lows[group]!, weight);
-      highs[group] = Math.max(highs[group]!, weight);
+  for (let group = 0; group < rows * groups; group++) {
+    const first = (group % groups) * format.groupSize;
+    const start = Math.floor(group / groups) * columns;
+    const end = start + Math.min(first + format.groupSize, columns);
+    let low = 0;
+    let high = 0;
+    for (let i = start + first; i < end; i++) {
+      low = Math.min(low, weights[i]!);
+      high = Math.max(high, weights[i]!);
     }
+    lows[group] = low;
+    highs[group] = high;
   }
   return { lows, highs };
 }

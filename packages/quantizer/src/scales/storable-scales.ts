@@ -133,14 +133,13 @@ class ScaleTrial {
 
   /** Tries scales [rows, groups]; returns the groups for which they are better than all before. */
   consider(scales: Float32Array): number[] {
-    const errors = this.search.errors({
-      scales: scales.map((scale) => (Number.isFinite(scale) ? scale : 0)),
-    });
+    const finite = scales.map((scale) => (Number.isFinite(scale) ? scale : 0));
+    const errors = this.search.errors({ scales: finite });
     const better: number[] = [];
-    for (const [i, error] of errors.entries()) {
-      if (!(error < this.least[i]!) || !(scales[i]! > 0) || scales[i] === Number.POSITIVE_INFINITY) continue;
-      this.least[i] = error;
-      this.best[i] = scales[i]!;
+    for (let i = 0; i < errors.length; i++) {
+      if (!(errors[i]! < this.least[i]!) || !(finite[i]! > 0)) continue;
+      this.least[i] = errors[i]!;
+      this.best[i] = finite[i]!;
       better.push(i);
     }
     return better;
@@ -157,18 +156,28 @@ function closedFormScales(
   const { codes, shared } = search.choose({ scales });
   const groups = Math.ceil(columns / groupSize);
   const blocks = Math.ceil(columns / sharingBlock);
+  const blockSize = sharedBits > 0 ? sharingBlock : groupSize;
+  const offsets = Float64Array.from(levels, (level) => level - centre);
   const products = new Float64Array(scales.length);
   const squares = new Float64Array(scales.length);
   const importanceStride = importance.length === columns ? 0 : columns;
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const i = row * columns + column;
-      const low = sharedBits > 0 ? shared[row * blocks + Math.floor(column / sharingBlock)]! : 0;
-      const level = levels[(codes[i]! << sharedBits) | low]! - centre;
-      const group = row * groups + Math.floor(column / groupSize);
-      const counts = importance[row * importanceStride + column]!;
-      products[group]! += counts * weights[i]! * level;
-      squares[group]! += counts * level * level;
+    const start = row * columns;
+    const importanceStart = row * importanceStride;
+    for (let from = 0; from < columns; from += blockSize) {
+      const to = Math.min(from + blockSize, columns);
+      const low = sharedBits > 0 ? shared[row * blocks + from / blockSize]! : 0;
+      const group = row * groups + Math.floor(from / groupSize);
+      let product = products[group]!;
+      let square = squares[group]!;
+      for (let column = from; column < to; column++) {
+        const level = offsets[(codes[start + column]! << sharedBits) | low]!;
+        const counts = importance[importanceStart + column]!;
+        product += counts * weights[start + column]! * level;
+        square += counts * level * level;
+      }
+      products[group] = product;
+      squares[group] = square;
     }
   }
   return Float32Array.from(products, (product, i) =>

@@ -42,8 +42,8 @@ export async function sumOverInputs(
   { model, sequences, signal }: SensitivityInput,
   count: InputCounter,
 ): Promise<Map<string, Float64Array>> {
-  const places = sequences.map(
-    (sequence): CalibrationSequence => ({ hidden: model.embed(sequence), input: new Float32Array() }),
+  const places = (await model.embed(sequences)).map(
+    (hidden): CalibrationSequence => ({ hidden, input: new Float32Array() }),
   );
   const sumsOf = new Map<string, Float64Array>();
   for (let index = 0; index < model.blocks; index++) {

@@ -15,15 +15,17 @@ export function decodeCodes(
   const { groupSize, sharedBits, sharingBlock, levelTable } = format;
   const { levels, centre } = levelTable;
   const { groups, blocks } = rowLayout(format, columns);
+  const blockSize = sharedBits > 0 ? sharingBlock : groupSize;
   const weights = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
-    for (let group = 0; group < groups; group++) {
-      const scale = values[row * groups + group]!;
-      const offset = format.zeroPoint ? zeroPoints[row * groups + group]! : centre;
-      const end = Math.min((group + 1) * groupSize, columns);
-      for (let column = group * groupSize; column < end; column++) {
-        const i = row * columns + column;
-        const low = sharedBits > 0 ? shared[row * blocks + Math.floor(column / sharingBlock)]! : 0;
+    const start = row * columns;
+    for (let from = 0; from < columns; from += blockSize) {
+      const to = Math.min(from + blockSize, columns);
+      const group = row * groups + Math.floor(from / groupSize);
+      const scale = values[group]!;
+      const offset = format.zeroPoint ? zeroPoints[group]! : centre;
+      const low = sharedBits > 0 ? shared[row * blocks + from / blockSize]! : 0;
+      for (let i = start + from; i < start + to; i++) {
         weights[i] = scale * (levels[(codes[i]! << sharedBits) | low]! - offset);
       }
     }

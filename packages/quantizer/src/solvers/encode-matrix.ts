@@ -1,9 +1,10 @@
-import { chooseSalientScales, dequantize, type QuantizedMatrix, type SalientWeights } from '@lbs/format';
+import { chooseSalientScales, type QuantizedMatrix, type SalientWeights } from '@lbs/format';
 import type { ChosenCodes, ErrorFeedback } from '@lbs/kernels';
 import { createRowEncoder } from '../scales/row-encoder.js';
 import { type MatrixScales, searchScales } from '../scales/scale-search.js';
 import { searchStorableScales } from '../scales/storable-scales.js';
 import { packMatrixCodes } from './codes-of-matrix.js';
+import { decodeCodes } from './decode-codes.js';
 import type { SolverInput } from './solver.js';
 
 /** How far residuals may reach beyond those of rounding without feedback: weights move while errors are fed back. */
@@ -37,7 +38,7 @@ export function encodeMatrix(input: SolverInput, options: EncodingOptions): Quan
     // Residuals that can be anything tell what dense codes are chosen when they need not serve the salient weights.
     const roughly = chooseSalientScales(largestOfRows(input, (index) => Math.abs(weights[index]!)));
     const dense = search.choose(parameters, { salient: { indices: salient, scales: roughly } });
-    const rounded = dequantize(assemble(input, scales, dense));
+    const rounded = decodeCodes(input, scales, dense);
     const headroom = feedback ? feedbackHeadroom : 1;
     const sigmas = chooseSalientScales(
       largestOfRows(input, (index) => headroom * Math.abs(weights[index]! - rounded[index]!)),
