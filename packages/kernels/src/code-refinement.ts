@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
-import type { GroupParameters, SalientSearch } from './code-search.js';
+import type { GroupParameters, SalientSearch } from './code-parameters.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
 import {
   salientPlaces,

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
+import type { GroupParameters, SalientSearch } from './code-parameters.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
 import {
   salientPlaces,
@@ -20,21 +21,6 @@ export interface CodeSearchOptions {
   readonly columns: number;
   /** [columns] how much the squared errors of a column count, at least 0; or [rows, columns] for each weight. */
   readonly importance: Float32Array;
-}
-
-/** Scales and zero-points [rows, groups] of a matrix; a scale of 0 stands for a group of zeros. */
-export interface GroupParameters {
-  readonly scales: Float32Array;
-  /** Left out where the format has none. */
-  readonly zeroPoints?: Uint8Array | undefined;
-}
-
-/** Salient weights, whose residuals are chosen together with their codes. */
-export interface SalientSearch {
-  /** Ascending indices into the weights. */
-  readonly indices: Uint32Array;
-  /** [rows] scales of the residuals. */
-  readonly scales: Float32Array;
 }
 
 /** Feedback of rounding errors to columns that are not rounded yet: GPTQ (arXiv 2210.17323, algorithm 1). */

@@ -1,4 +1,5 @@
 export type { Pointer } from './arena.js';
+export type { GroupParameters, SalientSearch } from './code-parameters.js';
 export type {
   AssignedResiduals,
   CodeAssignment,
@@ -12,8 +13,6 @@ export type {
   CodeSearch,
   CodeSearchOptions,
   ErrorFeedback,
-  GroupParameters,
-  SalientSearch,
 } from './code-search.js';
 export type { InverseProduct } from './inverse-product.js';
 export {

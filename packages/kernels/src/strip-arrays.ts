@@ -1,4 +1,4 @@
-import type { GroupParameters, SalientSearch } from './code-search.js';
+import type { GroupParameters, SalientSearch } from './code-parameters.js';
 import { stripRows } from './strips.js';
 
 /**
