@@ -23,7 +23,7 @@ import { measureSpeed } from './speed.js';
 import { terminalReport } from './terminal-report.js';
 import { updateReadme } from './update-readme.js';
 
-const chunks = 128;
+const chunks = 96;
 const zeroShotItems = 500;
 const prefillTokens = 128;
 const decodeTokens = 64;
