@@ -42,9 +42,9 @@ test('the tables show each step, and the preset before its alternatives', () => 
   ]);
   expect(alternatives.map(({ title }) => title)).toEqual([
     '`lbs-3`',
-    'without Top-K; smaller groups',
-    'without Top-K; more shared bits',
-    'without sharing; smaller groups',
-    'without score; another one',
+    'smaller groups instead of Top-K',
+    'more shared bits instead of Top-K',
+    'smaller groups instead of sharing',
+    'another one instead of score',
   ]);
 });

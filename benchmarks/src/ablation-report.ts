@@ -23,7 +23,7 @@ export function ablationTables({ preset, steps, alternatives }: AblationResults)
     steps: steps.map((row, i): ShownRow => ({ ...row, title: i === 0 ? row.part : `+ ${row.part}` })),
     alternatives: [
       whole,
-      ...alternatives.map((row): ShownRow => ({ ...row, title: `without ${row.part}; ${row.instead}` })),
+      ...alternatives.map((row): ShownRow => ({ ...row, title: `${row.instead} instead of ${row.part}` })),
     ],
   };
 }

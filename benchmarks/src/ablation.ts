@@ -138,17 +138,17 @@ function ablationOf(preset: string, { shared, sharedLinear, unsharedLevels }: Ab
         recipe: recipe('dense-s8', { ...solved, format: sharedSmallBlocks.name }, propagation),
       },
       {
-        part: 'score by leftover error',
-        instead: 'by magnitude',
+        part: 'leftover error as the score',
+        instead: 'magnitude',
         recipe: instead('magnitude', salient ? { salient: { ...salient, score: magnitude.name } } : {}),
       },
       {
-        part: 'non-linear table',
+        part: 'the non-linear table',
         instead: 'evenly spaced levels',
         recipe: instead('linear', { format: sharedLinear.name }),
       },
       {
-        part: 'sharing and table',
+        part: 'sharing and the table',
         instead: `INT${privateBits} in groups of 32`,
         recipe: instead('integer', { format: integerSmallGroups.name }),
       },

@@ -39,8 +39,13 @@ export async function chartOf(rows: readonly ResultRow[]): Promise<string> {
     },
     layer: [
       { mark: { type: 'line', opacity: 0.35 } },
-      { mark: { type: 'point', filled: true, size: 80, opacity: 1 } },
       {
+        mark: { type: 'point', filled: true, size: 80, opacity: 1 },
+        encoding: { shape: { field: 'method', type: 'nominal', title: null } },
+      },
+      {
+        // Others lie too close together for names.
+        transform: [{ filter: { field: 'method', equal: 'lbs' } }],
         mark: { type: 'text', align: 'left', dx: 9, dy: -6, fontSize: 12 },
         encoding: { text: { field: 'format' } },
       },

@@ -20,7 +20,7 @@ const row = (
 ): ResultRow => ({
   model: 'reference-lm',
   format,
-  method: 'rtn',
+  method: format.startsWith('lbs') ? 'lbs' : 'rtn',
   salientBitsPerWeight: 0,
   bitsPerWeight,
   bytes: 4_700_000,

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { askWorker } from './ask-worker.js';
 import type { JobName, JobResult, JobTask } from './jobs.js';
-import type { WorkerReply, WorkerRequest } from './worker.js';
 
 /** Threads that jobs run on: one for each core. */
 export const workerCount = availableParallelism();
@@ -36,7 +36,7 @@ export async function runJobs<Name extends JobName>(
     await Promise.all(
       workers.map(async (worker) => {
         for (const [place, task] of queue) {
-          results[place] = (await ask(worker, { job, task }, (share) =>
+          results[place] = (await askWorker(worker, { job, task }, (share) =>
             report(place, share),
           )) as JobResult<Name>;
           completed++;
@@ -48,20 +48,4 @@ export async function runJobs<Name extends JobName>(
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
-}
-
-function ask(worker: Worker, request: WorkerRequest, onShare: (share: number) => void): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const settle = (end: () => void) => {
-      worker.removeAllListeners();
-      end();
-    };
-    worker.on('message', (reply: WorkerReply) => {
-      if ('share' in reply) onShare(reply.share);
-      else settle(() => resolve(reply.result));
-    });
-    worker.on('error', (error) => settle(() => reject(error)));
-    worker.on('exit', (code) => settle(() => reject(new Error(`a worker thread ended with code ${code}`))));
-    worker.postMessage(request);
-  });
 }
