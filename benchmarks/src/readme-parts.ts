@@ -7,7 +7,7 @@ import { markdownTable } from './table.js';
 export function readmeParts(results: BenchmarkResults): Record<'table' | 'ablation', string> {
   const note = skippedNote(results);
   return {
-    table: markdownTable(columns, results.rows) + (note && `\n\n${note}`),
+    table: markdownTable(columns, results.rows) + (note && `\n\n${note.trimEnd()}`),
     ablation: ablationMarkdown(results.ablations),
   };
 }
