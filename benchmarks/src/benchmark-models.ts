@@ -1,57 +1,53 @@
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { calibrationText } from '@lbs/datasets';
-import { serializeQuantizationConfig } from '@lbs/format';
+import { safetensorsByteLength, serializeQuantizationConfig, storedSuffixes } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import { openModel, writeModelDirectory } from '@lbs/model-loaders/node';
-import { cutSequences, needsCalibration, presets, quantizeModel } from '@lbs/quantizer';
+import { cutSequences, type LazyTensor, needsCalibration, quantizeModel, type Recipe } from '@lbs/quantizer';
 import { type LanguageModel, loadLanguageModel, openCalibrationModel } from '@lbs/runtime';
+import { benchmarkParts } from './benchmark-parts.js';
+import type { ModelSize } from './benchmark-results.js';
 
-/** A model of the table, ready to be measured. */
+/** A model directory, by the name that tables show. */
 export interface BenchmarkModel {
   readonly format: string;
-  readonly model: LanguageModel;
-  readonly bitsPerWeight: number;
-  /** Bytes of `model.safetensors` as it lies on the disk. */
-  readonly bytes: number;
+  readonly path: string;
 }
 
-/** Presets of the table, in its order. */
-export const benchmarkPresets = [
-  'int8',
-  'int4-g64',
-  'gptq-int4-g64',
-  'lbs-4',
-  'int3-g64',
-  'gptq-int3-g64',
-  'lbs-3',
-] as const;
-
 /** The unquantized model, computed in float32 whatever type it is stored in. */
-export async function loadOriginal(path: string): Promise<BenchmarkModel> {
+export async function sizeOfOriginal(path: string): Promise<ModelSize> {
   const source = await openModel(path);
   try {
-    const model = await loadLanguageModel(source);
-    return { format: 'FP32', model, bitsPerWeight: 32, bytes: source.fileBytes };
+    return { bitsPerWeight: 32, salientBitsPerWeight: 0, bytes: source.fileBytes };
   } finally {
     await source.close();
   }
 }
 
-/** Quantizes by a preset, writes the result, and opens what was written. */
-export async function quantizeAndReopen(
-  path: string,
-  preset: string,
-  folder: string,
-): Promise<BenchmarkModel> {
+/** Opens a model that is on the disk; it runs on one thread. */
+export async function loadModel(path: string): Promise<LanguageModel> {
   const source = await openModel(path);
-  const output = join(folder, preset);
-  const recipe = presets.get(preset);
-  const kernels = await createKernels({ threads: availableParallelism() });
+  try {
+    return await loadLanguageModel(source);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Quantizes by a recipe, on one thread, and writes the result into the folder, under the recipe's name. */
+export async function quantizeAndWrite(
+  path: string,
+  recipe: Recipe,
+  folder: string,
+  onProgress: (share: number) => void,
+): Promise<BenchmarkModel & ModelSize> {
+  const source = await openModel(path);
+  const output = join(folder, recipe.name);
+  const kernels = await createKernels();
   try {
     const length = source.config.contextLength;
-    const calibration = needsCalibration(recipe)
+    const calibration = needsCalibration(recipe, benchmarkParts)
       ? {
           model: await openCalibrationModel(source, { kernels, contextLength: length }),
           sequences: cutSequences(source.tokenizer.encode(await readFile(calibrationText, 'utf8')), {
@@ -59,21 +55,35 @@ export async function quantizeAndReopen(
           }),
         }
       : undefined;
-    const { tensors, config, bitsPerWeight } = await quantizeModel(source, recipe, { kernels, calibration });
+    const { tensors, config, bitsPerWeight, quantizedWeights } = await quantizeModel(source, recipe, {
+      kernels,
+      calibration,
+      parts: benchmarkParts,
+      onProgress: ({ weightsDone, weightsTotal }) => onProgress(weightsDone / weightsTotal),
+    });
     const configJson = { ...source.configJson, quantization_config: serializeQuantizationConfig(config) };
     const bytes = await writeModelDirectory(output, {
       config: configJson,
       tensors,
       tokenizerFiles: source.tokenizerFiles,
     });
-    const written = await openModel(output);
-    try {
-      return { format: preset, model: await loadLanguageModel(written), bitsPerWeight, bytes };
-    } finally {
-      await written.close();
-    }
+    const salientBitsPerWeight = (8 * salientBytes(tensors)) / quantizedWeights;
+    return { format: recipe.name, path: output, bitsPerWeight, salientBitsPerWeight, bytes };
   } finally {
     kernels.close();
     await source.close();
   }
+}
+
+const salientSuffixes = [
+  storedSuffixes.salientGaps,
+  storedSuffixes.salientResiduals,
+  storedSuffixes.salientScales,
+  storedSuffixes.salientScaleBase,
+];
+
+function salientBytes(tensors: readonly LazyTensor[]): number {
+  return tensors
+    .filter(({ name }) => salientSuffixes.some((suffix) => name.endsWith(`.${suffix}`)))
+    .reduce((sum, { dtype, shape }) => sum + safetensorsByteLength(dtype, shape)!, 0);
 }

@@ -4,10 +4,8 @@ import type { ResultRow } from './benchmark-results.js';
 
 /** Bits per weight against KL divergence to the float32 model, as SVG. Lower and further left is better. */
 export async function chartOf(rows: readonly ResultRow[]): Promise<string> {
-  const values = rows.flatMap(({ format, bitsPerWeight, kld }) =>
-    kld
-      ? [{ format, bitsPerWeight, kld: kld.value, family: format.startsWith('lbs') ? 'LBS' : 'integer' }]
-      : [],
+  const values = rows.flatMap(({ format, method, bitsPerWeight, kld }) =>
+    kld ? [{ format, method, bitsPerWeight, kld: kld.value }] : [],
   );
   const axis = {
     gridColor: '#eeeeee',
@@ -37,12 +35,17 @@ export async function chartOf(rows: readonly ResultRow[]): Promise<string> {
         axis: { ...axis, tickCount: 5, format: '~g' },
         scale: { type: 'log', padding: 20 },
       },
-      color: { field: 'family', type: 'nominal', title: null, scale: { range: ['#d95f02', '#7570b3'] } },
+      color: { field: 'method', type: 'nominal', title: null, scale: { scheme: 'dark2' } },
     },
     layer: [
       { mark: { type: 'line', opacity: 0.35 } },
-      { mark: { type: 'point', filled: true, size: 80, opacity: 1 } },
       {
+        mark: { type: 'point', filled: true, size: 80, opacity: 1 },
+        encoding: { shape: { field: 'method', type: 'nominal', title: null } },
+      },
+      {
+        // Others lie too close together for names.
+        transform: [{ filter: { field: 'method', equal: 'lbs' } }],
         mark: { type: 'text', align: 'left', dx: 9, dy: -6, fontSize: 12 },
         encoding: { text: { field: 'format' } },
       },

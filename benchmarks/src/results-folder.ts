@@ -3,7 +3,7 @@ import type { BenchmarkResults } from './benchmark-results.js';
 import { chartOf } from './chart.js';
 import { markdownReport } from './markdown-report.js';
 
-/** Writes results.json, report.md and chart.svg into a folder, by default one of the run's own; returns the folder. */
+/** Writes results.json, ablation.json, report.md and chart.svg into a folder, by default one of the run's own; returns the folder. */
 export async function writeResults(
   results: BenchmarkResults,
   into: URL,
@@ -11,7 +11,7 @@ export async function writeResults(
 ): Promise<URL> {
   const folder = new URL(`${name}/`, into);
   await mkdir(folder, { recursive: true });
-  const { environment, ...rest } = results;
+  const { environment, ablations, ...rest } = results;
   const json = {
     machine: environment.machine,
     versions: environment.versions,
@@ -19,6 +19,8 @@ export async function writeResults(
     ...rest,
   };
   await writeFile(new URL('results.json', folder), `${JSON.stringify(json, undefined, 2)}\n`);
+  const ablationJson = { commit: environment.commit, startedAt: results.startedAt, ablations };
+  await writeFile(new URL('ablation.json', folder), `${JSON.stringify(ablationJson, undefined, 2)}\n`);
   await writeFile(new URL('report.md', folder), markdownReport(results));
   await writeFile(new URL('chart.svg', folder), await chartOf(results.rows));
   return folder;
