@@ -13,7 +13,8 @@ import {
   rowLayout,
 } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
-import type { ChosenCodes, ErrorFeedback, GroupParameters, SalientSearch } from './code-search.js';
+import type { GroupParameters, SalientSearch } from './code-parameters.js';
+import type { ChosenCodes, ErrorFeedback } from './code-search.js';
 import { createKernels } from './kernels.js';
 
 /** Uniform numbers in [0, 1) that are the same on every run. */
