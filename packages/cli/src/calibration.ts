@@ -56,6 +56,6 @@ export function calibrationSize({ config }: ModelSource, { sequences }: Calibrat
       { columns: hiddenSize, weights: 2 * hiddenSize * intermediateSize },
       { columns: intermediateSize, weights: intermediateSize * hiddenSize },
     ],
-    residentWeights: config.vocabularySize * hiddenSize,
+    headWeights: config.vocabularySize * hiddenSize,
   };
 }

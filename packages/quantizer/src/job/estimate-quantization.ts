@@ -14,8 +14,8 @@ export interface CalibrationSize {
   readonly width: number;
   /** Input features of each stage of a block, and the weights of the linear layers that read them. */
   readonly stages: readonly { readonly columns: number; readonly weights: number }[];
-  /** Weights that stay in memory as float32 beside the block: the embedding. */
-  readonly residentWeights: number;
+  /** Weights of the head, which is in memory as float32 while gradients are measured. */
+  readonly headWeights: number;
 }
 
 /** What has to be computed, in units whose speed can be measured. */
@@ -69,14 +69,15 @@ export function estimateQuantization(
     quantizedBytes += expectedBytes(rule, rows, columns);
     solving.set(rule, (solving.get(rule) ?? 0) + rows * columns);
   }
-  const copiedBytes = expectedCopiedBytes(source, plan);
   const { budget } = recipe;
+  const copiedBytes = expectedCopiedBytes(source, plan);
   if (budget) {
     quantizedBytes =
       'bytes' in budget ? budget.bytes - copiedBytes : Math.floor((budget.bitsPerWeight * plan.weights) / 8);
   }
   const measured = plan.needsStatistics ? calibration : undefined;
   const streams = recipe.errorPropagation ? 2 : 1;
+  const measuresGradients = budget !== undefined || plan.needsGradients;
   return {
     matrices: plan.targets.size,
     quantizedWeights: plan.weights,
@@ -84,7 +85,7 @@ export function estimateQuantization(
     bitsPerWeight: (8 * quantizedBytes) / plan.weights,
     copiedBytes,
     outputBytes: quantizedBytes + copiedBytes,
-    memoryBytes: memoryBytes(source, plan, measured, streams),
+    memoryBytes: memoryBytes(source, plan, measured, { streams, gradients: measuresGradients }),
     work: { solving, ...calibrationWork(measured, streams) },
   };
 }
@@ -118,19 +119,19 @@ function memoryBytes(
   source: ModelWeights,
   { targets }: QuantizationPlan,
   calibration: CalibrationSize | undefined,
-  streams: 1 | 2,
+  { streams, gradients }: { readonly streams: 1 | 2; readonly gradients: boolean },
 ): number {
   const float32 = 4;
   const largest = Math.max(...[...targets.keys()].map((name) => weightsOf(source, name)));
   const solving = 5 * float32 * largest;
   if (!calibration) return solving;
-  const { sequences, width, stages, residentWeights } = calibration;
+  const { sequences, width, stages, headWeights } = calibration;
   const tokens = sequences.reduce((sum, length) => sum + length, 0);
   const widest = Math.max(...stages.map(({ columns }) => columns));
   const blockWeights = stages.reduce((sum, { weights }) => sum + weights, 0);
   const activations = streams * tokens * (width + widest);
   const moments = (2 + streams) * widest ** 2;
-  // While it is loaded, what stays in memory is there twice.
-  const loading = 2 * float32 * residentWeights;
-  return Math.max(loading, float32 * (residentWeights + blockWeights + activations + moments) + solving);
+  // While it is loaded, the head is there twice.
+  const measuring = gradients ? 2 * float32 * headWeights : 0;
+  return Math.max(measuring, float32 * (blockWeights + activations + moments) + solving);
 }
