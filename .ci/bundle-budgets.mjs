@@ -13,9 +13,9 @@ export const bundles = [
   { name: 'kernels', code: "export * from '@lbs/kernels';", budget: 42_000 },
   { name: 'topk-saliency', code: "export * from '@lbs/topk-saliency';", budget: 6_000 },
   // Most of it are the kernels, which search for the codes.
-  { name: 'quantizer', code: "export * from '@lbs/quantizer';", budget: 66_000 },
+  { name: 'quantizer', code: "export * from '@lbs/quantizer';", budget: 74_000 },
   // Half of it is @huggingface/tokenizers.
   { name: 'model-loaders', code: "export * from '@lbs/model-loaders';", budget: 30_000 },
-  { name: 'runtime', code: "export * from '@lbs/runtime';", budget: 50_000 },
+  { name: 'runtime', code: "export * from '@lbs/runtime';", budget: 55_000 },
   { name: 'eval-harness', code: "export * from '@lbs/eval-harness';", budget: 8_000 },
 ];

@@ -12,6 +12,7 @@ import {
   lbs5,
   type NumberFormat,
   nf4,
+  type Registry,
   zeroPointFormat,
 } from '@lbs/format';
 import { leftoverError } from '@lbs/topk-saliency';
@@ -82,7 +83,7 @@ const mixed: Recipe = {
 };
 
 /** Recipes with a name; `lbs-N` has N private bits. Those of GPTQ and LBS are calibrated. */
-export const presets = createRegistry<Recipe>('preset', [
+export const presets: Registry<Recipe> = createRegistry<Recipe>('preset', [
   sharingPreset('lbs-5', lbs5),
   sharingPreset('lbs-4', lbs4),
   sharingPreset('lbs-3', lbs3),
