@@ -1,20 +1,8 @@
-import {
-  createFormatRegistry,
-  defineNumberFormat,
-  int3,
-  int4,
-  int8,
-  lbs3,
-  lbs4,
-  lbs4Linear,
-  lbsFormat,
-  lloyd4,
-  type NumberFormat,
-  rowLayout,
-} from '@lbs/format';
+import { defineNumberFormat, int4, lbs4, type NumberFormat, rowLayout } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
 import type { CodeAssignment, ScaleCandidates } from './code-refinement.js';
 import { createRandom } from './fixtures/random-matrix.js';
+import { searchedFormats } from './fixtures/searched-formats.js';
 import { createKernels } from './kernels.js';
 
 const candidateCount = 5;
@@ -316,17 +304,7 @@ function differingRows({ format, rows, columns }: Problem, a: CodeAssignment, b:
 }
 
 const formats: readonly NumberFormat[] = [
-  int8,
-  int4,
-  int3,
-  lloyd4,
-  lbs4,
-  lbs3,
-  lbs4Linear,
-  createFormatRegistry().get('int4-zp-g64'),
-  lbsFormat({ privateBits: 5, sharedBits: 2, sharingBlock: 16 }),
-  defineNumberFormat({ name: 'narrow', privateBits: 2, sharedBits: 1, sharingBlock: 4, groupSize: 32 }),
-  defineNumberFormat({ name: 'wide', privateBits: 2, sharedBits: 3, sharingBlock: 64, groupSize: 128 }),
+  ...searchedFormats,
   defineNumberFormat({ name: 'a group a row', privateBits: 3, groupSize: 65536 }),
 ];
 

@@ -1,20 +1,8 @@
-import {
-  createFormatRegistry,
-  defineNumberFormat,
-  int3,
-  int4,
-  int8,
-  lbs3,
-  lbs4,
-  lbs4Linear,
-  lbsFormat,
-  lloyd4,
-  type NumberFormat,
-  rowLayout,
-} from '@lbs/format';
+import { lbs4, type NumberFormat, rowLayout } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
 import type { GroupParameters, SalientSearch } from './code-parameters.js';
 import type { ChosenCodes, ErrorFeedback } from './code-search.js';
+import { searchedFormats } from './fixtures/searched-formats.js';
 import { createKernels } from './kernels.js';
 
 /** Uniform numbers in [0, 1) that are the same on every run. */
@@ -181,21 +169,7 @@ function differingRows(problem: Problem, a: Uint8Array, b: Uint8Array): number {
   return count;
 }
 
-const formats: readonly NumberFormat[] = [
-  int8,
-  int4,
-  int3,
-  lloyd4,
-  lbs4,
-  lbs3,
-  lbs4Linear,
-  createFormatRegistry().get('int4-zp-g64'),
-  lbsFormat({ privateBits: 5, sharedBits: 2, sharingBlock: 16 }),
-  defineNumberFormat({ name: 'narrow', privateBits: 2, sharedBits: 1, sharingBlock: 4, groupSize: 32 }),
-  defineNumberFormat({ name: 'wide', privateBits: 2, sharedBits: 3, sharingBlock: 64, groupSize: 128 }),
-];
-
-describe.each(formats.map((format) => [format.name, format] as const))(
+describe.each(searchedFormats.map((format) => [format.name, format] as const))(
   'the code search for %s',
   (_, format) => {
     test.each([

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   createFormatRegistry,
   dequantize,
@@ -12,6 +11,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InputStatistics } from '../calibration/input-statistics.js';
 import { float32Of } from '../fixtures/base64.js';
+import { hessianOf, type Layer, layers } from '../fixtures/gptq-layers.js';
 import { normalWeights } from '../fixtures/normal-weights.js';
 import { quantizeMatrix } from '../job/quantize-matrix.js';
 import { parseRecipe } from '../recipe/recipe.js';
@@ -21,39 +21,13 @@ import { roundToNearest } from '../solvers/round-to-nearest.js';
 import type { SolverInput } from '../solvers/solver.js';
 import { coordinateDescent } from './coordinate-descent.js';
 
-interface Layer {
-  readonly format: string;
-  readonly kind: string;
-  readonly rows: number;
-  readonly columns: number;
-  readonly weights: string;
-  readonly hessian: string;
-}
-
-const layers: readonly Layer[] = JSON.parse(
-  readFileSync(new URL('../fixtures/gptq.json', import.meta.url), 'utf8'),
-);
 const formats = createFormatRegistry();
 const kernels = await createKernels();
-
-function symmetric(upperTriangle: Float32Array, columns: number): Float32Array {
-  const matrix = new Float32Array(columns * columns);
-  let next = 0;
-  for (let i = 0; i < columns; i++) {
-    for (let j = i; j < columns; j++)
-      matrix[i * columns + j] = matrix[j * columns + i] = upperTriangle[next++]!;
-  }
-  return matrix;
-}
 
 function inputOf(layer: Layer, format = formats.get(layer.format), isSalient = false): SolverInput {
   const { rows, columns } = layer;
   const weights = float32Of(layer.weights);
-  const statistics = new InputStatistics(
-    kernels,
-    { hessian: symmetric(float32Of(layer.hessian), columns) },
-    columns,
-  );
+  const statistics = new InputStatistics(kernels, { hessian: hessianOf(layer) }, columns);
   const salient = isSalient ? Uint32Array.from(weights.keys()).filter((i) => i % 97 === 5) : undefined;
   return { weights, rows, columns, format, kernels, statistics, salient };
 }

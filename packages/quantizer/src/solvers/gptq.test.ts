@@ -1,39 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { createFormatRegistry, type NumberFormat } from '@lbs/format';
 import { createKernels, type ErrorFeedback } from '@lbs/kernels';
 import { describe, expect, test } from 'vitest';
 import { defaultDamping, InputStatistics } from '../calibration/input-statistics.js';
 import { bytesOf, float32Of } from '../fixtures/base64.js';
+import { hessianOf, type Layer, layers } from '../fixtures/gptq-layers.js';
 
-/** A layer of fixtures/gptq.json; scripts/make-gptq-vectors.py tells what its fields hold. */
-interface Layer {
-  readonly format: string;
-  readonly kind: string;
-  readonly rows: number;
-  readonly columns: number;
-  readonly weights: string;
-  readonly hessian: string;
-  readonly scales: string;
-  readonly codes: string;
-  readonly ties: readonly number[];
-}
-
-const layers: readonly Layer[] = JSON.parse(
-  readFileSync(new URL('../fixtures/gptq.json', import.meta.url), 'utf8'),
-);
 const formats = createFormatRegistry();
 const kernels = await createKernels();
-
-function symmetric(upperTriangle: Float32Array, columns: number): Float32Array {
-  const matrix = new Float32Array(columns * columns);
-  let next = 0;
-  for (let i = 0; i < columns; i++) {
-    for (let j = i; j < columns; j++) {
-      matrix[i * columns + j] = matrix[j * columns + i] = upperTriangle[next++]!;
-    }
-  }
-  return matrix;
-}
 
 interface Comparison {
   /** Rows in which every code is as expected. */
@@ -57,12 +30,7 @@ function compare(
   const { rows, columns } = layer;
   const format = formats.get(layer.format);
   const mark = kernels.mark();
-  const statistics = new InputStatistics(
-    kernels,
-    { hessian: symmetric(float32Of(layer.hessian), columns) },
-    columns,
-    damping,
-  );
+  const statistics = new InputStatistics(kernels, { hessian: hessianOf(layer) }, columns, damping);
   const feedback = feedbackOf(statistics, format);
   const { importance } = statistics;
   const search = kernels.searchCodes({
