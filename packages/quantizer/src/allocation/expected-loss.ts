@@ -1,8 +1,9 @@
-import { dequantize, type NumberFormat } from '@lbs/format';
+import type { NumberFormat } from '@lbs/format';
 import type { Kernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
 import type { MatrixSensitivity } from '../sensitivity/sensitivity.js';
 import { encodeMatrix } from '../solvers/encode-matrix.js';
+import { restoreMatrix } from '../solvers/restore-matrix.js';
 
 /** Rows that are tried at most: half of them those that matter most, the others spread over the rest, for which they stand. */
 const mostRows = 256;
@@ -32,7 +33,10 @@ export function expectedLoss(format: NumberFormat, input: LossInput): number {
     weights.set(input.weights.subarray(row * columns, (row + 1) * columns), i * columns);
   }
   const importance = columnImportance(input);
-  const rounded = dequantize(encodeMatrix({ weights, rows, columns, format, kernels }, { importance }));
+  const rounded = restoreMatrix(
+    kernels,
+    encodeMatrix({ weights, rows, columns, format, kernels }, { importance }),
+  );
   const losses = new Float32Array(weights.length);
   for (const [i, { row, factor }] of sample.entries()) {
     for (const use of sensitivities) {

@@ -12,8 +12,8 @@ export interface CalibrationStreams {
 }
 
 /**
- * The second moments of a stage's inputs over all sequences, of which each token counts by its weight [tokens], and how these inputs differ from the unquantized model's. Sums are float32, of weights
- * that add up to 1, so that they do not overflow where the activations do not.
+ * The second moments of a stage's inputs over all sequences, of which each token counts by its weight [tokens], and how these inputs differ from the
+ * unquantized model's. Sums are float32, of weights that add up to 1, so that they do not overflow where the activations do not.
  */
 export function measureInputs(
   kernels: Kernels,

@@ -5,10 +5,10 @@ import type { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule, SalientRule } from '../recipe/resolved-rule.js';
 import { salientAmount } from '../recipe/salient-amount.js';
 import type { MatrixSensitivity } from '../sensitivity/sensitivity.js';
+import { restoreMatrix } from '../solvers/restore-matrix.js';
 import { roundToNearest } from '../solvers/round-to-nearest.js';
 import { checkMatrix, type WeightTensor } from '../source/weight-tensor.js';
 import { type MatrixScaling, scaleWeights, unscaleWeights } from '../transforms/matrix-scaling.js';
-import { restoreMatrix } from './restore-matrix.js';
 
 /** What quantization of one matrix gives. */
 export interface MatrixResult {

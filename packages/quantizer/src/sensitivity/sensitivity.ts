@@ -42,7 +42,7 @@ export async function sumOverInputs(
   { model, sequences, signal }: SensitivityInput,
   count: InputCounter,
 ): Promise<Map<string, Float64Array>> {
-  const places = (await model.embed(sequences)).map(
+  const places = (await model.embed(sequences, { signal })).map(
     (hidden): CalibrationSequence => ({ hidden, input: new Float32Array() }),
   );
   const sumsOf = new Map<string, Float64Array>();
