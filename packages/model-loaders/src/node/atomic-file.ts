@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { CancelOptions } from '../random-access-source.js';
+import type { CancelOptions } from '../sources/random-access-source.js';
 import { fileAccessError } from './file-access-error.js';
 
 /**

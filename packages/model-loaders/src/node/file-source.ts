@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { FileAccessError } from '@lbs/format';
-import { assertRange, type RandomAccessSource } from '../random-access-source.js';
+import { assertRange, type RandomAccessSource } from '../sources/random-access-source.js';
 import { fileAccessError } from './file-access-error.js';
 
 /** A system call reads less than 2^31 bytes; and between two of them a signal can cancel. */

@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type CancelOptions, type RandomAccessSource, readInPieces } from '../random-access-source.js';
+import {
+  type CancelOptions,
+  type RandomAccessSource,
+  readInPieces,
+} from '../sources/random-access-source.js';
 
 /** SHA-256 of a whole file in hexadecimal, read in pieces. Throws FileAccessError. */
 export async function hashSource(

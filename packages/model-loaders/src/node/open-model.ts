@@ -1,11 +1,11 @@
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnsupportedError } from '@lbs/format';
-import type { ModelDirectory } from '../model-directory.js';
-import type { ModelSource } from '../model-source.js';
-import { openGgufModel } from '../open-gguf-model.js';
-import { openModelDirectory } from '../open-model-directory.js';
-import type { CancelOptions } from '../random-access-source.js';
+import { openGgufModel } from '../gguf/open-gguf-model.js';
+import type { ModelSource } from '../model/model-source.js';
+import { openModelDirectory } from '../model/open-model-directory.js';
+import type { ModelDirectory } from '../sources/model-directory.js';
+import type { CancelOptions } from '../sources/random-access-source.js';
 import { fileAccessError } from './file-access-error.js';
 import { openFileSource } from './file-source.js';
 

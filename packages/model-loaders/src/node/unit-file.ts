@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LbsError, type SafetensorsTensorSpec, type StoredTensor } from '@lbs/format';
-import { openSafetensors, type SafetensorsReader } from '../safetensors.js';
-import { verifySafetensors } from '../verify-model.js';
+import { verifySafetensors } from '../model/verify-model.js';
+import { openSafetensors, type SafetensorsReader } from '../safetensors/safetensors.js';
 import { openFileSource } from './file-source.js';
 import { writeSafetensors } from './write-safetensors.js';
 

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { InvalidArgumentError } from '@lbs/format';
-import type { CancelOptions } from '../random-access-source.js';
-import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../weight-files.js';
+import { WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../model/weight-files.js';
+import type { CancelOptions } from '../sources/random-access-source.js';
 import { writeAtomically } from './atomic-file.js';
 import { dataBytes, splitIntoShards } from './split-into-shards.js';
 import { type TensorToWrite, writeSafetensors } from './write-safetensors.js';

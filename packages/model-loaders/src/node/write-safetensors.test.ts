@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { FileAccessError, InvalidArgumentError, safetensorsByteLength, safetensorsDtypes } from '@lbs/format';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSafetensors } from '../safetensors.js';
+import { openSafetensors } from '../safetensors/safetensors.js';
 import { openFileSource } from './file-source.js';
 import { type TensorToWrite, writeSafetensors } from './write-safetensors.js';
 

@@ -8,7 +8,7 @@ import {
   serializeSafetensorsHeader,
   tensorChecksum,
 } from '@lbs/format';
-import type { CancelOptions } from '../random-access-source.js';
+import type { CancelOptions } from '../sources/random-access-source.js';
 import { writeAtomically } from './atomic-file.js';
 
 /** A tensor to be written, and its bytes or a function that makes them, whole or in pieces, when their turn comes. */

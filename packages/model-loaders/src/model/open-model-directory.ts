@@ -1,0 +1,130 @@
+import { isOwnQuantization, parseConfig } from '../config/huggingface-config.js';
+import { type JsonObject, parseJsonObject } from '../config/json-file.js';
+import { checkLlamaTensors } from '../config/llama-tensors.js';
+import { float32Dtypes } from '../safetensors/float32-from-safetensors.js';
+import { openSafetensors, type SafetensorsReader } from '../safetensors/safetensors.js';
+import { openShardedSafetensors } from '../safetensors/safetensors-shards.js';
+import { type ModelDirectory, missing, pathOf, readFileOf } from '../sources/model-directory.js';
+import type { CancelOptions, RandomAccessSource } from '../sources/random-access-source.js';
+import { createTokenizer } from '../tokenizer/tokenizer.js';
+import type { ModelSource } from './model-source.js';
+import { tensorOf } from './tensor-store.js';
+import { findWeightFiles } from './weight-files.js';
+
+/** Published configs have some kilobytes; tokenizers up to 40 MB. */
+const MAX_CONFIG_BYTES = 2 ** 24;
+const MAX_TOKENIZER_BYTES = 2 ** 28;
+
+/** What belongs to a model beside its weights and its config, as transformers saves it. */
+const COMPANION_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'tokenizer.model',
+  'chat_template.jinja',
+  'generation_config.json',
+];
+
+/**
+ * Opens a Hugging Face directory (config.json, tokenizer.json, model.safetensors or its shards) and checks the
+ * tensors against the config; no weight is read. Throws MalformedFileError, UnsupportedError, TensorMismatchError
+ * and FileAccessError; then nothing stays open.
+ */
+export async function openModelDirectory(
+  directory: ModelDirectory,
+  options: CancelOptions = {},
+): Promise<ModelSource> {
+  const opened: RandomAccessSource[] = [];
+  const close = async () => {
+    for (const source of opened.splice(0)) await source.close?.();
+  };
+  try {
+    return await modelOf(directory, opened, close, options);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function modelOf(
+  directory: ModelDirectory,
+  opened: RandomAccessSource[],
+  close: () => Promise<void>,
+  options: CancelOptions,
+): Promise<ModelSource> {
+  const configBytes = await readNeeded(directory, 'config.json', MAX_CONFIG_BYTES, options);
+  const configJson = parseJsonObject(configBytes, pathOf(directory, 'config.json'));
+  const config = parseConfig(configJson, pathOf(directory, 'config.json'));
+  const store = await openWeights(directory, opened, options);
+  checkLlamaTensors({
+    config,
+    tensors: store.tensors,
+    file: directory.name,
+    quantized: isOwnQuantization(configJson),
+    readable: float32Dtypes,
+  });
+  const tokenizerFiles = await readCompanions(directory, options);
+  return {
+    name: directory.name.replace(/[/\\]+$/, '').replace(/^.*[/\\]/, ''),
+    config,
+    configJson,
+    tokenizer: tokenizerOf(directory, tokenizerFiles),
+    tokenizerFiles,
+    tensorNames: [...store.tensors.keys()],
+    has: (name) => store.tensors.has(name),
+    tensorInfo: (name) => tensorOf(store.tensors, name, directory.name),
+    readBytes: store.readBytes,
+    readPieces: store.readPieces,
+    readFloat32: store.readFloat32,
+    weightFiles: [...opened],
+    fileBytes: opened.reduce((sum, { size }) => sum + size, 0),
+    close,
+  };
+}
+
+async function openWeights(
+  directory: ModelDirectory,
+  opened: RandomAccessSource[],
+  options: CancelOptions,
+): Promise<SafetensorsReader> {
+  const keep = (source: RandomAccessSource) => {
+    opened.push(source);
+    return source;
+  };
+  const weights = await findWeightFiles(directory, options);
+  if ('whole' in weights) return openSafetensors(keep(weights.whole), options);
+  const { shardByTensor, openShard, index } = weights;
+  return openShardedSafetensors(shardByTensor, async (name) => keep(await openShard(name)), {
+    ...options,
+    file: index,
+  });
+}
+
+async function readCompanions(directory: ModelDirectory, options: CancelOptions) {
+  const files = new Map<string, Uint8Array>();
+  for (const name of COMPANION_FILES) {
+    const bytes = await readFileOf(directory, name, MAX_TOKENIZER_BYTES, options);
+    if (bytes) files.set(name, bytes);
+  }
+  return files;
+}
+
+function tokenizerOf(directory: ModelDirectory, files: ReadonlyMap<string, Uint8Array>) {
+  const parse = (name: string): JsonObject | undefined => {
+    const bytes = files.get(name);
+    return bytes && parseJsonObject(bytes, pathOf(directory, name));
+  };
+  const tokenizerJson = parse('tokenizer.json') ?? missing(directory, 'tokenizer.json');
+  return createTokenizer(
+    tokenizerJson,
+    parse('tokenizer_config.json') ?? {},
+    pathOf(directory, 'tokenizer.json'),
+  );
+}
+
+async function readNeeded(directory: ModelDirectory, name: string, limit: number, options: CancelOptions) {
+  return (await readFileOf(directory, name, limit, options)) ?? missing(directory, name);
+}

@@ -1,0 +1,181 @@
+import type { Kernels, Pointer } from '@lbs/kernels';
+import type { ModelConfig } from '@lbs/model-loaders';
+import type { LayerWeights, LinearLayer } from '../decoder/decoder-weights.js';
+import type { RotaryTables } from '../decoder/rotary-embedding.js';
+import { AttentionGradients, type AttentionOperands } from './attention-gradients.js';
+import { addNormGradient } from './norm-gradient.js';
+
+/** Takes the gradient [tokens, rows] of a linear layer's outputs; the array is valid during the call only. */
+export type GradientConsumer = (linear: LinearLayer, gradient: Float32Array) => void;
+
+/** One sequence at a block. Arrays are [tokens, hiddenSize]. */
+export interface BlockGradientStep {
+  readonly weights: LayerWeights;
+  /** Hidden states before the block. */
+  readonly hidden: Float32Array;
+  /** With respect to the hidden states behind the block; those before the block take its place. */
+  readonly gradient: Float32Array;
+  /** Called for each linear layer, from the last to the first. */
+  readonly onGradient: GradientConsumer;
+}
+
+/**
+ * Takes gradients back through decoder blocks, a sequence at a time. What the block computed is computed again from its input, except
+ * for what `down` put out.
+ */
+export class BlockGradients {
+  private readonly attention: AttentionGradients;
+  /** The tables of the rotation back. */
+  private readonly inverseRotary: RotaryTables;
+  /** [tokens, hiddenSize]: the residual path before the block, and between attention and feed-forward layer. */
+  private readonly input: Pointer;
+  private readonly middle: Pointer;
+  /** [tokens, hiddenSize] what a norm gives, later the gradient with respect to it. */
+  private readonly normed: Pointer;
+  /** [tokens, hiddenSize] gradient of the residual path. */
+  private readonly residual: Pointer;
+  private readonly operands: AttentionOperands;
+  private readonly operandGradients: AttentionOperands;
+  /** [tokens, heads, headSize] what the heads put out, later the gradient with respect to it. */
+  private readonly attended: Pointer;
+  /** [tokens, intermediateSize], later the gradients with respect to them. */
+  private readonly gate: Pointer;
+  private readonly up: Pointer;
+  /** [tokens, intermediateSize] gradient with respect to what `down` reads. */
+  private readonly activation: Pointer;
+  /** [intermediateSize] */
+  private readonly exponentials: Pointer;
+
+  /** `tokens` is the length of the longest sequence; `rotary` has as many positions. */
+  constructor(
+    private readonly config: ModelConfig,
+    private readonly kernels: Kernels,
+    private readonly rotary: RotaryTables,
+    tokens: number,
+  ) {
+    const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = config;
+    const arrayOf = (width: number) => kernels.allocate(4 * tokens * width);
+    this.attention = new AttentionGradients(config, kernels, tokens);
+    this.inverseRotary = { cosines: rotary.cosines, sines: arrayOf(headSize / 2) };
+    this.input = arrayOf(hiddenSize);
+    this.middle = arrayOf(hiddenSize);
+    this.normed = arrayOf(hiddenSize);
+    this.residual = arrayOf(hiddenSize);
+    const operands = () => ({
+      queries: arrayOf(heads * headSize),
+      keys: arrayOf(keyValueHeads * headSize),
+      values: arrayOf(keyValueHeads * headSize),
+    });
+    this.operands = operands();
+    this.operandGradients = operands();
+    this.attended = arrayOf(heads * headSize);
+    this.gate = arrayOf(intermediateSize);
+    this.up = arrayOf(intermediateSize);
+    this.activation = arrayOf(intermediateSize);
+    this.exponentials = kernels.allocate(4 * intermediateSize);
+    const sines = kernels.float32(this.inverseRotary.sines, (tokens * headSize) / 2);
+    sines.set(kernels.float32(rotary.sines, sines.length).map((sine) => -sine));
+  }
+
+  /** Takes the gradient of a sequence from behind a block to before it. */
+  run({ weights, hidden, gradient, onGradient }: BlockGradientStep): void {
+    const { config, kernels } = this;
+    const tokens = hidden.length / config.hiddenSize;
+    kernels.float32(this.input, hidden.length).set(hidden);
+    kernels.float32(this.residual, gradient.length).set(gradient);
+    this.computeAgain(weights, tokens);
+    this.backThroughFeedForward(weights, tokens, onGradient);
+    this.backThroughAttention(weights, tokens, onGradient);
+    gradient.set(kernels.float32(this.residual, gradient.length));
+  }
+
+  private computeAgain(weights: LayerWeights, tokens: number): void {
+    const { config, kernels, normed, middle, attended } = this;
+    const { queries, keys, values } = this.operands;
+    const { hiddenSize, heads, keyValueHeads, headSize, normEpsilon } = config;
+    const shape = { tokens, heads, kvHeads: keyValueHeads, headDim: headSize, start: 0 };
+    kernels.rmsNorm(this.input, weights.attentionNorm, normed, tokens, hiddenSize, normEpsilon);
+    kernels.multiply(weights.query, normed, queries, tokens);
+    kernels.multiply(weights.key, normed, keys, tokens);
+    kernels.multiply(weights.value, normed, values, tokens);
+    kernels.rotate(queries, this.rotary.cosines, this.rotary.sines, shape);
+    kernels.rotate(keys, this.rotary.cosines, this.rotary.sines, { ...shape, heads: keyValueHeads });
+    kernels.attend(queries, keys, values, attended, shape);
+    kernels.multiply(weights.attentionOutput, attended, middle, tokens);
+    kernels.add(middle, this.input, tokens * hiddenSize);
+    kernels.rmsNorm(middle, weights.feedForwardNorm, normed, tokens, hiddenSize, normEpsilon);
+    kernels.multiply(weights.gate, normed, this.gate, tokens);
+    kernels.multiply(weights.up, normed, this.up, tokens);
+  }
+
+  private backThroughFeedForward(weights: LayerWeights, tokens: number, onGradient: GradientConsumer): void {
+    const { kernels, gate, up } = this;
+    const { hiddenSize, intermediateSize } = this.config;
+    const emit = (linear: LinearLayer, gradient: Pointer, width: number) =>
+      onGradient(linear, kernels.float32(gradient, tokens * width));
+    emit('down', this.residual, hiddenSize);
+    kernels.multiplyTransposed(weights.down, this.residual, this.activation, tokens);
+    this.backThroughSwiGlu(tokens);
+    emit('up', up, intermediateSize);
+    emit('gate', gate, intermediateSize);
+    kernels.multiplyTransposed(weights.gate, gate, this.normed, tokens);
+    kernels.multiplyTransposed(weights.up, up, this.normed, tokens, 'add');
+    this.backThroughNorm(this.middle, weights.feedForwardNorm, tokens);
+  }
+
+  /** Of gate(g) = g / (1 + e^-g), with s = 1 / (1 + e^-g): gate'(g) = s * (1 + g * (1 - s)). */
+  private backThroughSwiGlu(tokens: number): void {
+    const { kernels } = this;
+    const { intermediateSize } = this.config;
+    const [gates, ups, gradients] = [this.gate, this.up, this.activation].map((pointer) =>
+      kernels.float32(pointer, tokens * intermediateSize),
+    ) as [Float32Array, Float32Array, Float32Array];
+    const exponentials = kernels.float32(this.exponentials, intermediateSize);
+    for (let start = 0; start < gates.length; start += intermediateSize) {
+      for (let i = 0; i < intermediateSize; i++) exponentials[i] = -gates[start + i]!;
+      kernels.exponential(this.exponentials, intermediateSize);
+      for (let i = 0; i < intermediateSize; i++) {
+        const gate = gates[start + i]!;
+        const gradient = gradients[start + i]!;
+        const sigmoid = 1 / (1 + exponentials[i]!);
+        gates[start + i] = gradient * ups[start + i]! * sigmoid * (1 + gate * (1 - sigmoid));
+        ups[start + i] = gradient * gate * sigmoid;
+      }
+    }
+  }
+
+  private backThroughAttention(weights: LayerWeights, tokens: number, onGradient: GradientConsumer): void {
+    const { kernels, operands, operandGradients, inverseRotary } = this;
+    const { hiddenSize, heads, keyValueHeads, headSize } = this.config;
+    onGradient('attentionOutput', kernels.float32(this.residual, tokens * hiddenSize));
+    kernels.multiplyTransposed(weights.attentionOutput, this.residual, this.attended, tokens);
+    this.attention.run(this.attended, operands, operandGradients, tokens);
+    const layers = [
+      { linear: 'value', gradient: operandGradients.values, heads: keyValueHeads },
+      { linear: 'key', gradient: operandGradients.keys, heads: keyValueHeads },
+      { linear: 'query', gradient: operandGradients.queries, heads },
+    ] as const;
+    for (const [i, { linear, gradient, heads }] of layers.entries()) {
+      if (linear !== 'value') {
+        const shape = { tokens, heads, headDim: headSize, start: 0 };
+        kernels.rotate(gradient, inverseRotary.cosines, inverseRotary.sines, shape);
+      }
+      onGradient(linear, kernels.float32(gradient, tokens * heads * headSize));
+      kernels.multiplyTransposed(weights[linear], gradient, this.normed, tokens, i === 0 ? 'set' : 'add');
+    }
+    this.backThroughNorm(this.input, weights.attentionNorm, tokens);
+  }
+
+  /** Adds to the residual path's gradient what came back, in `normed`, to the output of a norm of `input`. */
+  private backThroughNorm(input: Pointer, weight: Pointer, tokens: number): void {
+    const { kernels } = this;
+    const { hiddenSize, normEpsilon } = this.config;
+    const view = (pointer: Pointer) => kernels.float32(pointer, tokens * hiddenSize);
+    addNormGradient(view(this.residual), {
+      input: view(input),
+      weight: kernels.float32(weight, hiddenSize),
+      gradient: view(this.normed),
+      epsilon: normEpsilon,
+    });
+  }
+}
