@@ -1,7 +1,6 @@
 // What train-level-tables.mjs trains and measures with: groups of real weights, their best scales, and the Lloyd-Max steps.
 
 export const groupSize = 64;
-export const sharingBlock = 16;
 
 /** Entries of a look-up table for one unit of a level: finer than any border between levels needs to be. */
 const resolution = 8;
@@ -27,21 +26,25 @@ function nearestCodes(levels, rows) {
   return codes;
 }
 
-/** Quantizes groups as the encoder does: the best row of the table for each sharing block at a given scale. */
+/**
+ * Quantizes groups as the encoder does: the best row of the table for each sharing block at a given scale. `rows` of the table are interleaved,
+ * `sharingBlock` weights choose one.
+ */
 export class GroupQuantizer {
   /** [groupSize] codes of the last call. */
   codes = new Uint8Array(groupSize);
-  #trial = new Uint8Array(sharingBlock);
 
-  constructor(levels, rows) {
+  constructor(levels, { rows, sharingBlock }) {
     this.levels = levels;
     this.rows = rows;
     this.nearest = nearestCodes(levels, rows);
+    this.trial = new Uint8Array(sharingBlock);
   }
 
-  /** The squared error at a scale; weights with a NaN do not count. */
+  /** The squared error at a scale. */
   encode(weights, start, scale) {
-    const { levels, rows, nearest } = this;
+    const { levels, rows, nearest, trial } = this;
+    const sharingBlock = trial.length;
     const inverse = 1 / scale;
     let total = 0;
     for (let block = 0; block < groupSize; block += sharingBlock) {
@@ -50,16 +53,15 @@ export class GroupQuantizer {
         let error = 0;
         for (let i = 0; i < sharingBlock; i++) {
           const value = weights[start + block + i] * inverse;
-          if (Number.isNaN(value)) continue;
           const place = Math.min(Math.max(Math.round((value + reach) * resolution), 0), width - 1);
           const code = nearest[row * width + place];
           const difference = value - levels[code];
           error += difference * difference;
-          this.#trial[i] = code;
+          trial[i] = code;
         }
         if (error < least) {
           least = error;
-          this.codes.set(this.#trial, block);
+          this.codes.set(trial, block);
         }
       }
       total += least;
@@ -98,13 +100,13 @@ export class GroupQuantizer {
 }
 
 /** Signal to noise in dB of groups that are normalised to equal power. */
-export function decibels(weights, levels, rows) {
-  const quantizer = new GroupQuantizer(levels, rows);
+export function decibels(weights, levels, sharing) {
+  const quantizer = new GroupQuantizer(levels, sharing);
   let noise = 0;
   let signal = 0;
   for (let start = 0; start < weights.length; start += groupSize) {
     noise += quantizer.search(weights, start).error;
-    for (let i = start; i < start + groupSize; i++) if (!Number.isNaN(weights[i])) signal += weights[i] ** 2;
+    for (let i = start; i < start + groupSize; i++) signal += weights[i] ** 2;
   }
   return 10 * Math.log10(signal / noise);
 }
@@ -114,13 +116,13 @@ export function decibels(weights, levels, rows) {
  * weights that chose it, in units of their scales and weighted with the scales squared. `constrain` mends the
  * levels after each step. Returns real-valued levels around 0 and how much each one counts.
  */
-export function train(weights, initial, rows, iterations, constrain) {
+export function train(weights, initial, sharing, iterations, constrain) {
   let levels = constrain(Float64Array.from(initial));
   const count = levels.length;
   const scales = new Float64Array(weights.length / groupSize);
   let denominators = new Float64Array(count);
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const quantizer = new GroupQuantizer(levels, rows);
+    const quantizer = new GroupQuantizer(levels, sharing);
     const numerators = new Float64Array(count);
     denominators = new Float64Array(count);
     for (let group = 0; group < scales.length; group++) {
@@ -130,9 +132,7 @@ export function train(weights, initial, rows, iterations, constrain) {
       if (scale === 0) continue;
       quantizer.encode(weights, start, scale);
       for (let i = 0; i < groupSize; i++) {
-        const weight = weights[start + i];
-        if (Number.isNaN(weight)) continue;
-        numerators[quantizer.codes[i]] += scale * weight;
+        numerators[quantizer.codes[i]] += scale * weights[start + i];
         denominators[quantizer.codes[i]] += scale * scale;
       }
     }

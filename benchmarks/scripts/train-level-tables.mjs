@@ -7,8 +7,7 @@
 // Models are what `openModel` takes; without any, datasets/reference-lm, on which the tables of the package were trained. A model
 // that was quantized before, such as a GGUF of 4 bits, is no good for training: the levels of a table of 64 settle on its grid.
 //
-// Training takes groups of the decoder matrices of layers 0, 1, 3, 4, 6, 7 ..., without the 0.5 % largest weights of each
-// matrix: those are salient and do not count in the fit of a scale. Layers 2, 5, 8 ... measure the result. Deterministic.
+// Training takes groups of the decoder matrices of layers 0, 1, 3, 4, 6, 7 ...; layers 2, 5, 8 ... measure the result. Deterministic.
 
 import { decibels, groupSize, monotone, rounded, symmetric, train, withZeroAt } from './level-training.mjs';
 import { normalGroups, readGroups } from './weight-groups.mjs';
@@ -16,19 +15,18 @@ import { normalGroups, readGroups } from './weight-groups.mjs';
 const models = process.argv.slice(2);
 if (models.length === 0) models.push('datasets/reference-lm');
 
-const groups = 3000;
-const iterations = 50;
-const salient = 0.005;
+const groups = 6000;
+const iterations = 60;
 const isHeldOut = (layer) => layer % 3 === 2;
 const isTrainedOn = (layer) => layer % 3 < 2;
 
-/** Private and shared bits of each table. */
+/** Private bits, shared bits and the weights that share them, of each table. */
 const tables = [
-  [3, 0],
-  [4, 0],
-  [2, 2],
-  [3, 2],
-  [4, 2],
+  [3, 0, groupSize],
+  [4, 0, groupSize],
+  [2, 2, 8],
+  [3, 2, 8],
+  [4, 2, 8],
 ];
 
 /** Where the iteration begins: levels that are denser in the middle, about as those of a normal distribution are. */
@@ -40,21 +38,18 @@ function initialLevels(count) {
 }
 
 const training = await Promise.all(
-  models.map((path) => readGroups(path, { isWanted: isTrainedOn, count: groups, salient })),
+  models.map((path) => readGroups(path, { isWanted: isTrainedOn, count: groups })),
 );
 const weights = Float64Array.from(training.flatMap((part) => Array.from(part)));
 
 const heldOut = [];
-for (const path of models) {
-  for (const fraction of [salient, 0]) {
-    const part = await readGroups(path, { isWanted: isHeldOut, count: groups, salient: fraction });
-    heldOut.push([`${path} without ${100 * fraction} %`, part]);
-  }
-}
+for (const path of models)
+  heldOut.push([path, await readGroups(path, { isWanted: isHeldOut, count: groups })]);
 heldOut.push(['normal samples', normalGroups(groups * groupSize)]);
 console.log(heldOut.map(([name]) => name).join('; '));
 
-for (const [privateBits, sharedBits] of tables) {
+for (const [privateBits, sharedBits, sharingBlock] of tables) {
+  const sharing = { rows: 2 ** sharedBits, sharingBlock };
   const count = 2 ** (privateBits + sharedBits);
   const start = initialLevels(count);
   const below = start.map((level) => level - start[count / 2 - 1]);
@@ -64,8 +59,8 @@ for (const [privateBits, sharedBits] of tables) {
     ['with a zero', below, withZeroAt(count / 2 - 1)],
   ];
   for (const [name, initial, constrain] of variants) {
-    const levels = rounded(train(weights, initial, 2 ** sharedBits, iterations, constrain));
-    const measured = heldOut.map(([, part]) => decibels(part, levels, 2 ** sharedBits).toFixed(3));
+    const levels = rounded(train(weights, initial, sharing, iterations, constrain));
+    const measured = heldOut.map(([, part]) => decibels(part, levels, sharing).toFixed(3));
     console.log(`${privateBits} + ${sharedBits} bits, ${name}: ${measured.join(', ')} dB`);
     console.log(`  centre 128: [${levels.map((level) => level + 128).join(', ')}]`);
   }

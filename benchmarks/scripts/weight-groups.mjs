@@ -3,11 +3,8 @@ import { groupSize } from './level-training.mjs';
 
 const decoderMatrix = /^model\.layers\.(\d+)\..*_proj\.weight$/;
 
-/**
- * Groups of the decoder matrices of a model, evenly picked, `count` in all: from the layers
- * that `isWanted` accepts. Each matrix has a mean square of 1. The largest weights, a `salient` fraction of each matrix, are NaN: they do not count.
- */
-export async function readGroups(path, { isWanted, count, salient }) {
+/** `count` groups of the decoder matrices of a model, evenly picked from the layers that `isWanted` accepts. Each matrix has a mean square of 1. */
+export async function readGroups(path, { isWanted, count }) {
   const model = await openModel(path);
   try {
     const names = model.tensorNames
@@ -16,7 +13,7 @@ export async function readGroups(path, { isWanted, count, salient }) {
     const groupsOfEach = Math.floor(count / names.length);
     const groups = new Float64Array(names.length * groupsOfEach * groupSize);
     for (const [i, name] of names.entries()) {
-      const weights = withoutLargest(await model.readFloat32(name), salient);
+      const weights = normalized(await model.readFloat32(name));
       const available = Math.floor(weights.length / groupSize);
       for (let j = 0; j < groupsOfEach; j++) {
         const start = groupSize * Math.floor(((j + 0.5) * available) / groupsOfEach);
@@ -29,14 +26,10 @@ export async function readGroups(path, { isWanted, count, salient }) {
   }
 }
 
-function withoutLargest(weights, fraction) {
-  const magnitudes = weights.map(Math.abs).sort();
-  const kept = weights.length - Math.floor(fraction * weights.length);
-  const border = magnitudes[kept - 1];
-  let power = 0;
-  for (let i = 0; i < kept; i++) power += magnitudes[i] ** 2;
-  const factor = Math.sqrt(kept / power);
-  return weights.map((weight) => (Math.abs(weight) > border ? Number.NaN : weight * factor));
+function normalized(weights) {
+  const power = weights.reduce((sum, weight) => sum + weight ** 2, 0);
+  const factor = Math.sqrt(weights.length / power);
+  return weights.map((weight) => weight * factor);
 }
 
 /** Normally distributed samples, the same every time. */

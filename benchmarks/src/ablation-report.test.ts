@@ -3,7 +3,7 @@ import { ablationTables, verdicts } from './ablation-report.js';
 import type { AblationResults, AblationRow } from './benchmark-results.js';
 import { markdownTable } from './table.js';
 
-const row = (part: string, instead: string | null, worth: AblationRow['worth']): AblationRow => ({
+const row = (part: string | null, instead: string | null, worth: AblationRow['worth']): AblationRow => ({
   name: `${part}-${instead}`,
   part,
   instead,
@@ -16,35 +16,45 @@ const row = (part: string, instead: string | null, worth: AblationRow['worth']):
 });
 const results: AblationResults = {
   preset: 'lbs-3',
-  steps: [row('private bits only', null, null), row('Top-K', null, { value: 0.2, stderr: 0.01 })],
-  alternatives: [
-    row('Top-K', 'smaller groups', { value: 0.2, stderr: 0.01 }),
-    row('Top-K', 'more shared bits', { value: 0.05, stderr: 0.01 }),
-    row('sharing', 'smaller groups', { value: -0.05, stderr: 0.01 }),
-    row('score', 'another one', { value: -0.012, stderr: 0.01 }),
+  steps: [row('private bits only', null, null), row('sharing', null, { value: 0.2, stderr: 0.01 })],
+  comparisons: [
+    {
+      title: '`lbs-3`',
+      whole: row(null, null, null),
+      alternatives: [
+        row('sharing', 'smaller groups', { value: 0.2, stderr: 0.01 }),
+        row('sharing', 'more private bits', { value: 0.05, stderr: 0.01 }),
+        row('the table', 'even levels', { value: -0.012, stderr: 0.01 }),
+      ],
+    },
+    {
+      title: 'INT3 with Top-K',
+      whole: row(null, null, null),
+      alternatives: [row('Top-K', 'smaller groups', { value: -0.05, stderr: 0.01 })],
+    },
   ],
 };
 
 test('a part is judged by the best of what stands against it', () => {
   expect(verdicts(results)).toEqual([
-    '- Top-K: pays (+0.05 ± 0.01 bits a weight against more shared bits).',
-    '- sharing: does not pay (−0.05 ± 0.01 bits a weight against smaller groups).',
-    '- score: neither pays nor costs (−0.01 ± 0.01 bits a weight against another one).',
-    '- The salient weights of `lbs-3` take 0.068 of its 3.400 bits, 2.0 %.',
+    '- `lbs-3`: sharing pays (+0.05 ± 0.01 bits a weight against more private bits).',
+    '- `lbs-3`: the table neither pays nor costs (−0.01 ± 0.01 bits a weight against even levels).',
+    '- INT3 with Top-K: Top-K does not pay (−0.05 ± 0.01 bits a weight against smaller groups).',
   ]);
 });
 
-test('the tables show each step, and the preset before its alternatives', () => {
-  const { columns, steps, alternatives } = ablationTables(results);
+test('the tables show each step, and each recipe before its alternatives', () => {
+  const { columns, steps, comparisons } = ablationTables(results);
   expect(markdownTable(columns, steps).split('\n').slice(2)).toEqual([
     '| private bits only | 3.400 | 0.068 | 50.12 | 0.0261 ± 0.0003 | 88.1 % | – |',
-    '| + Top-K | 3.400 | 0.068 | 50.12 | 0.0261 ± 0.0003 | 88.1 % | +0.20 ± 0.01 |',
+    '| + sharing | 3.400 | 0.068 | 50.12 | 0.0261 ± 0.0003 | 88.1 % | +0.20 ± 0.01 |',
   ]);
-  expect(alternatives.map(({ title }) => title)).toEqual([
+  expect(comparisons.map(({ title }) => title)).toEqual([
     '`lbs-3`',
-    'smaller groups instead of Top-K',
-    'more shared bits instead of Top-K',
-    'smaller groups instead of sharing',
-    'another one instead of score',
+    '→ smaller groups instead of sharing',
+    '→ more private bits instead of sharing',
+    '→ even levels instead of the table',
+    'INT3 with Top-K',
+    '→ smaller groups instead of Top-K',
   ]);
 });

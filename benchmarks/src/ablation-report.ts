@@ -15,34 +15,29 @@ const columns: readonly Column<ShownRow>[] = [
   ['worth, bits', ({ worth }) => (worth ? `${signed(worth.value)} ± ${worth.stderr.toFixed(2)}` : nothing)],
 ];
 
-/** The tables of an ablation, its steps and its alternatives. */
-export function ablationTables({ preset, steps, alternatives }: AblationResults) {
-  const whole: ShownRow = { ...steps.at(-1)!, title: `\`${preset}\``, worth: null };
+/** The tables of an ablation: its steps, and its recipes with the alternatives to each. */
+export function ablationTables({ steps, comparisons }: AblationResults) {
   return {
     columns,
-    steps: steps.map((row, i): ShownRow => ({ ...row, title: i === 0 ? row.part : `+ ${row.part}` })),
-    alternatives: [
-      whole,
-      ...alternatives.map((row): ShownRow => ({ ...row, title: `${row.instead} instead of ${row.part}` })),
-    ],
+    steps: steps.map((row, i): ShownRow => ({ ...row, title: i === 0 ? `${row.part}` : `+ ${row.part}` })),
+    comparisons: comparisons.flatMap(({ title, whole, alternatives }): ShownRow[] => [
+      { ...whole, title },
+      ...alternatives.map((row) => ({ ...row, title: `→ ${row.instead} instead of ${row.part}` })),
+    ]),
   };
 }
 
-/** What follows from the alternatives, a sentence for each part: it must save bits against the best of what stands against it. */
-export function verdicts({ preset, steps, alternatives }: AblationResults): string[] {
-  const whole = steps.at(-1)!;
-  const parts = [...new Set(alternatives.map(({ part }) => part))];
-  const share = whole.salientBitsPerWeight / whole.bitsPerWeight;
-  return [
-    ...parts.map((part) => {
+/** What follows from the comparisons, a sentence for each part: it must save bits against the best of what stands against it. */
+export function verdicts({ comparisons }: AblationResults): string[] {
+  return comparisons.flatMap(({ title, alternatives }) =>
+    [...new Set(alternatives.map(({ part }) => part))].map((part) => {
       const best = alternatives
         .filter((row) => row.part === part)
         .reduce((least, row) => (row.worth!.value < least.worth!.value ? row : least));
       const { value, stderr } = best.worth!;
-      return `- ${part}: ${judge(best.worth!)} (${signed(value)} ± ${stderr.toFixed(2)} bits a weight against ${best.instead}).`;
+      return `- ${title}: ${part} ${judge(best.worth!)} (${signed(value)} ± ${stderr.toFixed(2)} bits a weight against ${best.instead}).`;
     }),
-    `- The salient weights of \`${preset}\` take ${whole.salientBitsPerWeight.toFixed(3)} of its ${whole.bitsPerWeight.toFixed(3)} bits, ${(100 * share).toFixed(1)} %.`,
-  ];
+  );
 }
 
 /** Two standard errors decide. */
@@ -60,9 +55,9 @@ export function ablationMarkdown(ablations: readonly AblationResults[]): string 
 
 ${markdownTable(tables.columns, tables.steps)}
 
-The preset against others of about the same rate that lack one part and spend its bits elsewhere; the last column is what \`${ablation.preset}\` is worth against them:
+Recipes against others of about the same rate that lack one part and spend its bits elsewhere; the last column is what the part is worth:
 
-${markdownTable(tables.columns, tables.alternatives)}
+${markdownTable(tables.columns, tables.comparisons)}
 
 ${verdicts(ablation).join('\n')}`;
     })

@@ -1,5 +1,5 @@
 import { bitsPerWeight } from '@lbs/format';
-import { ResolvedRule } from '@lbs/quantizer';
+import { type RecipeRule, ResolvedRule } from '@lbs/quantizer';
 import { expect, test } from 'vitest';
 import { ablations, recipesOf } from './ablation.js';
 import { benchmarkParts } from './benchmark-parts.js';
@@ -8,26 +8,24 @@ const rateOf = (format: string) => bitsPerWeight(benchmarkParts.formats.get(form
 
 test('every recipe of an ablation names parts that exist, and has a name of its own', () => {
   for (const ablation of ablations) {
-    const recipes = recipesOf(ablation);
+    const recipes = [...new Set(recipesOf(ablation))];
     expect(new Set(recipes.map(({ name }) => name)).size).toBe(recipes.length);
     for (const { rules } of recipes) for (const rule of rules) new ResolvedRule(rule, benchmarkParts);
   }
 });
 
-test('the last step is the preset', () => {
-  for (const { preset, steps } of ablations) expect(steps.at(-1)!.recipe.name).toBe(preset);
+test('the last step and the first comparison are of the preset', () => {
+  for (const { preset, steps, comparisons } of ablations) {
+    expect(steps.at(-1)!.recipe.name).toBe(preset);
+    expect(comparisons[0]!.recipe.name).toBe(preset);
+  }
 });
 
 test('each step changes one thing of the step before it', () => {
   for (const { steps } of ablations) {
     const parts = steps.map(({ recipe: { rules, errorPropagation } }) => {
-      const [{ format, solver, calibrate, salient }] = rules as [(typeof rules)[number]];
-      return {
-        format,
-        statistics: solver === 'gptq' ? solver : Boolean(calibrate),
-        errorPropagation,
-        salient,
-      };
+      const [{ format, solver, calibrate }] = rules as [(typeof rules)[number]];
+      return { format, statistics: solver === 'gptq' ? solver : Boolean(calibrate), errorPropagation };
     });
     const changes = parts
       .slice(1)
@@ -43,16 +41,25 @@ test('each step changes one thing of the step before it', () => {
       ['statistics'],
       ['statistics'],
       ['errorPropagation'],
-      ['salient'],
     ]);
   }
 });
 
-test('without shared bits, smaller groups cost what sharing costs', () => {
-  for (const { steps, alternatives } of ablations) {
-    const whole = rateOf(steps.at(-1)!.recipe.rules[0]!.format);
-    const unshared = alternatives.find(({ part }) => part === 'sharing')!.recipe;
-    expect(rateOf(unshared.rules[0]!.format)).toBe(whole);
-    expect(benchmarkParts.formats.get(unshared.rules[0]!.format).sharedBits).toBe(0);
+test('salient weights cost what they stand against, or smaller groups do', () => {
+  for (const { comparisons } of ablations) {
+    const rates = comparisons
+      .map(({ recipe, alternatives }) => [recipe, ...alternatives.map((alternative) => alternative.recipe)])
+      .filter((recipes) => recipes.some(({ rules }) => rules[0]!.salient))
+      .map((recipes) =>
+        recipes
+          .filter(({ rules }, i) => i === 0 || rules[0]!.salient || recipes.length === 2)
+          .map(({ rules }) => rateOf(rules[0]!.format) + salientRate(rules[0]!)),
+      );
+    for (const [whole, ...others] of rates) expect(others).toEqual(others.map(() => whole));
+    expect(rates.length).toBe(comparisons.length);
   }
 });
+
+function salientRate({ salient }: RecipeRule): number {
+  return salient && 'bitsPerWeight' in salient.amount ? salient.amount.bitsPerWeight : 0;
+}

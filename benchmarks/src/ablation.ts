@@ -11,8 +11,8 @@ import {
   lloydLevelTable4,
   type NumberFormat,
 } from '@lbs/format';
-import { blockMatrices, presets, type Recipe, type RecipeRule, roundToNearest } from '@lbs/quantizer';
-import { magnitude } from '@lbs/topk-saliency';
+import { presets, type Recipe, type RecipeRule, roundToNearest } from '@lbs/quantizer';
+import { leftoverError, magnitude } from '@lbs/topk-saliency';
 
 /** A recipe that has one part more than the step before it. */
 export interface AblationStep {
@@ -20,7 +20,7 @@ export interface AblationStep {
   readonly recipe: Recipe;
 }
 
-/** The preset with something else in the place of one part, at about the same total bits. */
+/** A recipe with something else in the place of one part, at about the same total bits. */
 export interface Alternative {
   readonly part: string;
   /** What the alternative has in the place of the part. */
@@ -28,23 +28,32 @@ export interface Alternative {
   readonly recipe: Recipe;
 }
 
-/** How a preset that shares bits comes about, and what stands against each of its parts. */
+/** A recipe, and others that lack a part of it. */
+export interface Comparison {
+  readonly title: string;
+  readonly recipe: Recipe;
+  readonly alternatives: readonly Alternative[];
+}
+
+/** How a preset that shares bits comes about, and what its parts, and salient weights in several places, are worth. */
 export interface Ablation {
   readonly preset: string;
   /** The last one is the preset. */
   readonly steps: readonly AblationStep[];
-  readonly alternatives: readonly Alternative[];
+  /** The first one is of the preset. */
+  readonly comparisons: readonly Comparison[];
   /** What the recipes name and the toolkit does not come with. */
   readonly formats: readonly NumberFormat[];
 }
 
 /** All recipes of an ablation. */
-export function recipesOf({ steps, alternatives }: Ablation): Recipe[] {
-  return [...steps, ...alternatives].map(({ recipe }) => recipe);
+export function recipesOf({ steps, comparisons }: Ablation): Recipe[] {
+  const compared = comparisons.flatMap(({ recipe, alternatives }) => [
+    recipe,
+    ...alternatives.map((alternative) => alternative.recipe),
+  ]);
+  return [...steps.map(({ recipe }) => recipe), ...compared];
 }
-
-/** Salient weights that take what the presets spend on 0.5 % of them and on 2 bits shared by 16 weights. */
-const unsharedSalient = 0.013;
 
 interface AblatedFormats {
   readonly shared: NumberFormat;
@@ -55,51 +64,66 @@ interface AblatedFormats {
 
 /** The ablation of a preset with 3 private bits and of one with 4. */
 export const ablations: readonly Ablation[] = [
-  ablationOf('lbs-3', {
-    shared: lbs3,
-    sharedLinear: lbs3Linear,
-    unsharedLevels: lloydLevelTable3,
-  }),
-  ablationOf('lbs-4', {
-    shared: lbs4,
-    sharedLinear: lbs4Linear,
-    unsharedLevels: lloydLevelTable4,
-  }),
+  ablationOf('lbs-3', { shared: lbs3, sharedLinear: lbs3Linear, unsharedLevels: lloydLevelTable3 }),
+  ablationOf('lbs-4', { shared: lbs4, sharedLinear: lbs4Linear, unsharedLevels: lloydLevelTable4 }),
 ];
 
 function ablationOf(preset: string, { shared, sharedLinear, unsharedLevels }: AblatedFormats): Ablation {
   const whole = presets.get(preset);
-  const { salient, ...solved } = whole.rules[0]!;
-  const { privateBits, sharedBits, sharingBlock, levelTable } = shared;
-  const recipe = (name: string, rule: RecipeRule, rest: Partial<Recipe> = {}): Recipe => ({
+  const solved = whole.rules[0]!;
+  const { privateBits, sharedBits, sharingBlock, groupSize, levelTable } = shared;
+  const recipe = (name: string, rule: Partial<RecipeRule>, rest: Partial<Recipe> = {}): Recipe => ({
     name: `${preset}-${name}`,
-    rules: [rule],
+    rules: [{ ...solved, ...rule }],
     ...rest,
   });
-  const rounded = ({ name }: NumberFormat): RecipeRule => ({
-    targets: [blockMatrices],
-    format: name,
-    solver: roundToNearest.name,
-  });
+  const rounded = ({ name }: NumberFormat) => ({ format: name, solver: roundToNearest.name });
   const propagation = { errorPropagation: whole.errorPropagation };
-  const instead = (name: string, rule: Partial<RecipeRule>) =>
-    recipe(name, { ...solved, ...(salient && { salient }), ...rule }, propagation);
+  const instead = (name: string, rule: Partial<RecipeRule>) => recipe(name, rule, propagation);
 
-  const unshared = (levels: LevelTable, groupSize: number) =>
+  const unshared = (levels: LevelTable, size: number) =>
     defineNumberFormat({
-      name: `${levels.name}-g${groupSize}-log8`,
+      name: `${levels.name}-g${size}-log8`,
       privateBits,
-      groupSize,
+      groupSize: size,
       levelTable: levels,
       scaleEncoding: 'log8',
     });
-  const integerFineScales = unshared(linearLevelTable(privateBits), 64);
-  const integerSmallGroups = unshared(linearLevelTable(privateBits), 32);
-  const unsharedGroups = unshared(unsharedLevels, 64);
-  const unsharedSmallGroups = unshared(unsharedLevels, 32);
-  const sharing = { privateBits, sharedBits, levelTable };
-  const sharedSmallGroups = lbsFormat({ ...sharing, sharingBlock, groupSize: 32 });
-  const sharedSmallBlocks = lbsFormat({ ...sharing, sharingBlock: sharingBlock / 2 });
+  const integers = linearLevelTable(privateBits);
+  const integerFineScales = unshared(integers, groupSize);
+  const integerHalfGroups = unshared(integers, groupSize / 2);
+  const integerQuarterGroups = unshared(integers, groupSize / 4);
+  const unsharedGroups = unshared(unsharedLevels, groupSize);
+  const unsharedHalfGroups = unshared(unsharedLevels, groupSize / 2);
+  const unsharedQuarterGroups = unshared(unsharedLevels, groupSize / 4);
+  const sharedLargeBlocks = lbsFormat({
+    privateBits,
+    sharedBits,
+    levelTable,
+    sharingBlock: 2 * sharingBlock,
+  });
+
+  const integerName = `INT${privateBits}`;
+  const sharingRate = sharedBits / sharingBlock;
+  const halfGroupsRate = 8 / groupSize;
+  const salient = (bitsPerWeight: number, score = leftoverError) => ({
+    salient: { score: score.name, amount: { bitsPerWeight } },
+  });
+  const integersWith = (name: string, rule: Partial<RecipeRule>): Comparison => ({
+    title: `${integerName} by ${name} with Top-K`,
+    recipe: recipe(`${name}-salient`, { format: integerFineScales.name, ...rule }),
+    alternatives: [
+      {
+        part: 'Top-K',
+        instead: `groups of ${groupSize / 2}`,
+        recipe: recipe(`${name}-g${groupSize / 2}`, { format: integerHalfGroups.name, solver: rule.solver! }),
+      },
+    ],
+  });
+  const salientInstead = instead('salient', {
+    format: sharedLargeBlocks.name,
+    ...salient(sharingRate / 2),
+  });
 
   return {
     preset,
@@ -109,57 +133,71 @@ function ablationOf(preset: string, { shared, sharedLinear, unsharedLevels }: Ab
       { adds: 'sharing', recipe: recipe('sharing', rounded(sharedLinear)) },
       { adds: 'non-linear table', recipe: recipe('table', rounded(shared)) },
       { adds: 'importance', recipe: recipe('importance', { ...rounded(shared), calibrate: true }) },
-      { adds: 'sharing-aware GPTQ', recipe: recipe('gptq', solved) },
-      { adds: 'error propagation', recipe: recipe('propagation', solved, propagation) },
-      { adds: 'Top-K', recipe: whole },
+      { adds: 'sharing-aware GPTQ', recipe: recipe('gptq', {}) },
+      { adds: 'error propagation', recipe: whole },
     ],
-    alternatives: [
+    comparisons: [
       {
-        part: 'sharing',
-        instead: 'groups of 32',
-        recipe: instead('unshared-g32', { format: unsharedSmallGroups.name }),
+        title: `\`${preset}\``,
+        recipe: whole,
+        alternatives: [
+          {
+            part: 'sharing',
+            instead: `groups of ${groupSize / 2}`,
+            recipe: instead('unshared-half-groups', { format: unsharedHalfGroups.name }),
+          },
+          {
+            part: 'sharing',
+            instead: `groups of ${groupSize / 4}`,
+            recipe: instead('unshared-quarter-groups', { format: unsharedQuarterGroups.name }),
+          },
+          {
+            part: 'sharing',
+            instead: 'salient weights',
+            recipe: instead('unshared-salient', { format: unsharedGroups.name, ...salient(sharingRate) }),
+          },
+          {
+            part: `bits shared by ${sharingBlock}`,
+            instead: `bits shared by ${2 * sharingBlock} and salient weights`,
+            recipe: salientInstead,
+          },
+          {
+            part: 'the non-linear table',
+            instead: 'evenly spaced levels',
+            recipe: instead('linear', { format: sharedLinear.name }),
+          },
+          {
+            part: 'sharing and the table',
+            instead: `${integerName} in groups of ${groupSize / 4}`,
+            recipe: instead('integer', { format: integerQuarterGroups.name }),
+          },
+        ],
       },
+      integersWith('rtn', { solver: roundToNearest.name, ...salient(halfGroupsRate, magnitude) }),
+      integersWith('gptq', { solver: solved.solver, ...salient(halfGroupsRate) }),
       {
-        part: 'sharing',
-        instead: 'more salient weights',
-        recipe: instead('unshared-salient', {
-          format: unsharedGroups.name,
-          ...(salient && { salient: { ...salient, amount: { fraction: unsharedSalient } } }),
-        }),
-      },
-      {
-        part: 'Top-K',
-        instead: 'groups of 32',
-        recipe: recipe('dense-g32', { ...solved, format: sharedSmallGroups.name }, propagation),
-      },
-      {
-        part: 'Top-K',
-        instead: 'bits shared by 8',
-        recipe: recipe('dense-s8', { ...solved, format: sharedSmallBlocks.name }, propagation),
-      },
-      {
-        part: 'leftover error as the score',
-        instead: 'magnitude',
-        recipe: instead('magnitude', salient ? { salient: { ...salient, score: magnitude.name } } : {}),
-      },
-      {
-        part: 'the non-linear table',
-        instead: 'evenly spaced levels',
-        recipe: instead('linear', { format: sharedLinear.name }),
-      },
-      {
-        part: 'sharing and the table',
-        instead: `INT${privateBits} in groups of 32`,
-        recipe: instead('integer', { format: integerSmallGroups.name }),
+        title: `bits shared by ${2 * sharingBlock} with Top-K`,
+        recipe: salientInstead,
+        alternatives: [
+          {
+            part: 'leftover error as the score',
+            instead: 'magnitude',
+            recipe: instead('magnitude', {
+              format: sharedLargeBlocks.name,
+              ...salient(sharingRate / 2, magnitude),
+            }),
+          },
+        ],
       },
     ],
     formats: [
       integerFineScales,
-      integerSmallGroups,
+      integerHalfGroups,
+      integerQuarterGroups,
       unsharedGroups,
-      unsharedSmallGroups,
-      sharedSmallGroups,
-      sharedSmallBlocks,
+      unsharedHalfGroups,
+      unsharedQuarterGroups,
+      sharedLargeBlocks,
     ],
   };
 }

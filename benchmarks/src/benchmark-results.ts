@@ -48,24 +48,31 @@ export interface ResultRow extends ModelSize {
 export interface AblationRow extends ModelSize {
   /** Of the recipe. */
   readonly name: string;
-  /** The part that a step adds, or that an alternative has something else for. */
-  readonly part: string;
-  /** What an alternative has in the place of the part; null for steps. */
+  /** The part that a step adds, or that an alternative has something else for; null for the recipe that alternatives stand against. */
+  readonly part: string | null;
+  /** What an alternative has in the place of the part; null for others. */
   readonly instead: string | null;
   readonly perplexity: Estimate;
   readonly kld: KlDivergence;
   /**
    * What the part is worth in bits per weight: for a step against the step before it, null for the first; for an alternative,
-   * what the preset with the part is worth against it.
+   * what the recipe with the part is worth against it.
    */
   readonly worth: Estimate | null;
+}
+
+/** A recipe against others that lack one of its parts and spend its bits elsewhere. */
+export interface ComparedRecipe {
+  readonly title: string;
+  readonly whole: AblationRow;
+  readonly alternatives: readonly AblationRow[];
 }
 
 /** What the parts of a preset are worth. */
 export interface AblationResults {
   readonly preset: string;
   readonly steps: readonly AblationRow[];
-  readonly alternatives: readonly AblationRow[];
+  readonly comparisons: readonly ComparedRecipe[];
 }
 
 /** What was measured on what, so that another run can be compared. */

@@ -6,12 +6,12 @@ import { terminalTable } from './table.js';
 /** The tables of a run as a terminal shows them. */
 export function terminalReport(results: BenchmarkResults): string {
   const tables = results.ablations.flatMap((ablation) => {
-    const { columns: ofAblation, steps, alternatives } = ablationTables(ablation);
+    const { columns: ofAblation, steps, comparisons } = ablationTables(ablation);
     return [
       `How ${ablation.preset} comes about`,
       terminalTable(ofAblation, steps),
-      `${ablation.preset} against others of about the same rate`,
-      terminalTable(ofAblation, alternatives),
+      'Recipes against others of about the same rate',
+      terminalTable(ofAblation, comparisons),
       ...verdicts(ablation),
     ];
   });

@@ -157,7 +157,7 @@ const cases = [
   ),
   makeCase('all codes', named('int8-g64'), 1, 256, { privateCode: (i) => i }),
   makeCase('all codes', named('int7-zp-g64'), 1, 128, { privateCode: (i) => i }),
-  makeCase('all codes', lbs4, 4, 16, { privateCode: (i) => i % 16, sharedCode: (i) => i }),
+  makeCase('all codes', lbs4, 1, 64, { privateCode: (i) => i % 16, sharedCode: (i) => i >> 1 }),
   makeCase(
     'all codes, shared codes across bytes',
     define('g3', 2, 48, { sharedBits: 3, sharingBlock: 3 }),

@@ -6,24 +6,24 @@ import type { LevelTable } from './level-table.js';
 /** Lloyd-Max levels of 3 bits for weights with a scale for 64 of them, no bits shared. */
 export const lloydLevelTable3: LevelTable = {
   name: 'lloyd-3',
-  levels: [12, 56, 88, 115, 141, 168, 200, 244],
+  levels: [5, 54, 87, 115, 141, 169, 202, 251],
   centre: 128,
 };
 
 /** The same of 4 bits. */
 export const lloydLevelTable4: LevelTable = {
   name: 'lloyd-4',
-  levels: [3, 31, 52, 69, 84, 97, 110, 122, 134, 146, 159, 172, 187, 204, 225, 253],
+  levels: [3, 33, 54, 71, 86, 99, 111, 122, 134, 145, 157, 170, 185, 202, 223, 253],
   centre: 128,
 };
 
 /**
- * Lloyd-Max levels for 2 private bits, where two shared bits choose one of four interleaved codebooks for 16 weights:
+ * Lloyd-Max levels for 2 private bits, where two shared bits choose one of four interleaved codebooks for 8 weights:
  * each codebook has the levels that are best where it is chosen. One level is zero.
  */
 export const sharedLloydLevelTable4: LevelTable = {
   name: 'shared-lloyd-4',
-  levels: [20, 21, 56, 71, 84, 95, 112, 128, 133, 151, 161, 179, 186, 220, 220, 250],
+  levels: [3, 52, 52, 78, 83, 101, 112, 128, 135, 144, 160, 174, 191, 191, 224, 253],
   centre: 128,
 };
 
@@ -31,8 +31,8 @@ export const sharedLloydLevelTable4: LevelTable = {
 export const sharedLloydLevelTable5: LevelTable = {
   name: 'shared-lloyd-5',
   levels: [
-    7, 24, 41, 47, 54, 64, 74, 80, 84, 91, 100, 105, 108, 115, 122, 128, 131, 137, 144, 150, 154, 160, 167,
-    175, 179, 187, 195, 204, 211, 225, 230, 253,
+    12, 36, 51, 60, 65, 74, 81, 87, 92, 97, 103, 109, 113, 117, 123, 128, 131, 136, 142, 146, 151, 156, 162,
+    167, 173, 178, 186, 194, 200, 210, 223, 248,
   ],
   centre: 128,
 };
@@ -41,9 +41,9 @@ export const sharedLloydLevelTable5: LevelTable = {
 export const sharedLloydLevelTable6: LevelTable = {
   name: 'shared-lloyd-6',
   levels: [
-    9, 23, 30, 37, 41, 46, 52, 56, 60, 64, 68, 71, 75, 78, 82, 85, 87, 90, 94, 97, 99, 102, 105, 108, 109,
-    112, 115, 118, 119, 122, 125, 128, 129, 132, 135, 138, 139, 142, 145, 148, 150, 153, 156, 158, 161, 164,
-    168, 170, 173, 176, 180, 182, 186, 189, 194, 197, 201, 205, 211, 217, 220, 226, 235, 248,
+    10, 25, 35, 43, 46, 52, 56, 61, 67, 67, 72, 76, 79, 82, 85, 88, 91, 93, 96, 99, 102, 104, 106, 109, 111,
+    113, 116, 119, 120, 123, 125, 128, 129, 132, 134, 137, 139, 142, 144, 146, 149, 151, 154, 156, 159, 162,
+    164, 167, 170, 173, 175, 179, 183, 186, 189, 193, 197, 201, 208, 209, 216, 224, 234, 250,
   ],
   centre: 128,
 };

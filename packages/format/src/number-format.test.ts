@@ -8,16 +8,16 @@ describe('number formats', () => {
     const rate = (format: typeof int4, columns: number) =>
       (8 * denseBytes(format, 10, columns)) / (10 * columns);
     expect(rate(int4, 256)).toBe(4 + 16 / 64);
-    expect(rate(lbs4, 256)).toBe(4 + 2 / 16 + 8 / 64 + 16 / 256);
-    expect(rate(lbs3, 768)).toBe(3 + 2 / 16 + 8 / 64 + 16 / 768);
+    expect(rate(lbs4, 256)).toBe(4 + 2 / 8 + 8 / 64 + 16 / 256);
+    expect(rate(lbs3, 768)).toBe(3 + 2 / 8 + 8 / 64 + 16 / 768);
   });
 
   test('short last units, blocks and groups are counted', () => {
     expect(rowLayout(lbs4, 100)).toEqual({
       units: 2,
       packedBytes: 64,
-      blocks: 7,
-      sharedBytes: 2,
+      blocks: 13,
+      sharedBytes: 4,
       groups: 2,
       scaleBytes: 2,
       scaleBaseBytes: 2,

@@ -27,26 +27,26 @@ export const int3 = /* @__PURE__ */ integerFormat(3);
 export const int4Group128 = /* @__PURE__ */ integerFormat(4, 128);
 /** INT4 with a binary16 scale and an integer zero-point for 128 weights: 4.1875 bits. */
 export const int4ZeroPointGroup128 = /* @__PURE__ */ zeroPointFormat(4, 128);
-/** Two low bits shared by 16 weights, an 8-bit scale for 64: b + 0.25 bits and 16 bits a row. */
-const sharing = { sharedBits: 2, sharingBlock: 16 };
+/** Two low bits shared by 8 weights, an 8-bit scale for 64: b + 0.375 bits and 16 bits a row. */
+const sharing = { sharedBits: 2, sharingBlock: 8 };
 /**
- * LBS with 5 private bits on evenly spaced levels: 5.25 bits and 16 bits a row. A table of its own would need a codebook of 32 levels,
+ * LBS with 5 private bits on evenly spaced levels: 5.375 bits and 16 bits a row. A table of its own would need a codebook of 32 levels,
  * which is two vectors; kernels compute evenly spaced levels instead.
  */
 export const lbs5 = /* @__PURE__ */ lbsFormat({ privateBits: 5, ...sharing });
-/** LBS with 4 private bits on Lloyd-Max levels: 4.25 bits and 16 bits a row. */
+/** LBS with 4 private bits on Lloyd-Max levels: 4.375 bits and 16 bits a row. */
 export const lbs4 = /* @__PURE__ */ lbsFormat({
   privateBits: 4,
   ...sharing,
   levelTable: sharedLloydLevelTable6,
 });
-/** LBS with 3 private bits on Lloyd-Max levels: 3.25 bits and 16 bits a row. */
+/** LBS with 3 private bits on Lloyd-Max levels: 3.375 bits and 16 bits a row. */
 export const lbs3 = /* @__PURE__ */ lbsFormat({
   privateBits: 3,
   ...sharing,
   levelTable: sharedLloydLevelTable5,
 });
-/** LBS with 2 private bits on Lloyd-Max levels: 2.25 bits and 16 bits a row. */
+/** LBS with 2 private bits on Lloyd-Max levels: 2.375 bits and 16 bits a row. */
 export const lbs2 = /* @__PURE__ */ lbsFormat({
   privateBits: 2,
   ...sharing,
@@ -58,8 +58,8 @@ export const lbs4Linear = /* @__PURE__ */ lbsFormat({ privateBits: 4, ...sharing
 export const lbs3Linear = /* @__PURE__ */ lbsFormat({ privateBits: 3, ...sharing });
 
 /**
- * The number formats that come with the package. Of the linear LBS formats those with blocks of 16 are named here;
- * `lbsFormat` makes the others.
+ * The number formats that come with the package. Of the linear LBS formats those that share 2 bits among 8 weights, and 1 or
+ * 3 among 16, are named here; `lbsFormat` makes the others.
  */
 export const numberFormats: readonly NumberFormat[] = [
   int8,

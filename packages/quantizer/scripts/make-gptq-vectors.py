@@ -33,13 +33,13 @@ INTEGER_3 = np.arange(-4, 4)
 LINEAR_6 = np.arange(64) - 31.5
 LINEAR_3 = np.arange(8) - 3.5
 SHARED_LLOYD_5 = np.array([
-    7, 24, 41, 47, 54, 64, 74, 80, 84, 91, 100, 105, 108, 115, 122, 128,
-    131, 137, 144, 150, 154, 160, 167, 175, 179, 187, 195, 204, 211, 225, 230, 253,
+    12, 36, 51, 60, 65, 74, 81, 87, 92, 97, 103, 109, 113, 117, 123, 128,
+    131, 136, 142, 146, 151, 156, 162, 167, 173, 178, 186, 194, 200, 210, 223, 248,
 ]) - 128  # fmt: skip
 PLAIN = {"int4-g64": INTEGER_4, "int3-g64": INTEGER_3}
 SHARING = {
-    "lbs-b4-s2x16-g64-linear-6": (LINEAR_6, 2, 16),
-    "lbs-b3-s2x16-g64-shared-lloyd-5": (SHARED_LLOYD_5, 2, 16),
+    "lbs-b4-s2x8-g64-linear-6": (LINEAR_6, 2, 8),
+    "lbs-b3-s2x8-g64-shared-lloyd-5": (SHARED_LLOYD_5, 2, 8),
     "lbs-b2-s1x16-g64-linear-3": (LINEAR_3, 1, 16),
 }
 
@@ -191,10 +191,10 @@ def main() -> None:
         for i, kind in enumerate(kinds + ["correlated", "nearly singular", "massive activation"])
     ]
     sharing = [
-        layer("lbs-b4-s2x16-g64-linear-6", "correlated", 16, 64, generator),
-        layer("lbs-b3-s2x16-g64-shared-lloyd-5", "massive activation", 17, 100, generator),
+        layer("lbs-b4-s2x8-g64-linear-6", "correlated", 16, 64, generator),
+        layer("lbs-b3-s2x8-g64-shared-lloyd-5", "massive activation", 17, 100, generator),
         layer("lbs-b2-s1x16-g64-linear-3", "dead columns", 12, 80, generator),
-        layer("lbs-b3-s2x16-g64-shared-lloyd-5", "nearly singular", 12, 64, generator),
+        layer("lbs-b3-s2x8-g64-shared-lloyd-5", "nearly singular", 12, 64, generator),
     ]
     target = Path(__file__).parent.parent / "src" / "fixtures" / "gptq.json"
     target.write_text("[\n" + ",\n".join(json.dumps(item) for item in plain + sharing) + "\n]\n")

@@ -19,8 +19,8 @@ export interface LbsFormatOptions {
 }
 
 /**
- * A format with shared bits, named by its declaration: `lbs-b4-s2x16-g64-linear-6` has 4 private bits, 2 bits shared by
- * 16 weights, groups of 64 and the table `linear-6`; an encoding of scales other than `log8` is appended. Throws
+ * A format with shared bits, named by its declaration: `lbs-b4-s2x8-g64-linear-6` has 4 private bits, 2 bits shared by
+ * 8 weights, groups of 64 and the table `linear-6`; an encoding of scales other than `log8` is appended. Throws
  * InvalidArgumentError where the parts do not fit.
  */
 export function lbsFormat(options: LbsFormatOptions): NumberFormat {

@@ -15,7 +15,6 @@ import {
   type Registry,
   zeroPointFormat,
 } from '@lbs/format';
-import { leftoverError } from '@lbs/topk-saliency';
 import { uniformWeighting } from '../calibration/token-weighting.js';
 import { clipSearch } from '../solvers/clip-search.js';
 import { gptq } from '../solvers/gptq.js';
@@ -34,13 +33,13 @@ function preset(name: string, format: NumberFormat, rule: PresetRule): Recipe {
   return { name, rules: [{ targets: [blockMatrices], format: format.name, ...rule }] };
 }
 
-/** Sharing-aware GPTQ, salient weights, and half of the errors of layers before made up for. */
-function sharingPreset(name: string, format: NumberFormat): Recipe {
-  return { ...preset(name, format, sharing), errorPropagation: 0.5 };
-}
-
 const rounded: PresetRule = { solver: roundToNearest.name };
 const calibrated: PresetRule = { solver: gptq.name };
+
+/** Sharing-aware GPTQ, and half of the errors of layers before made up for. Salient weights would not pay: see the benchmark's ablation. */
+function sharingPreset(name: string, format: NumberFormat): Recipe {
+  return { ...preset(name, format, calibrated), errorPropagation: 0.5 };
+}
 
 /** AWQ as published: the projections whose outputs attention compares are not clipped. */
 function awqPreset(name: string, format: NumberFormat): Recipe {
@@ -55,12 +54,6 @@ function awqPreset(name: string, format: NumberFormat): Recipe {
   };
 }
 
-/** A tenth of a bit for each weight pays for about half a percent of salient ones, which is where they stop to pay. */
-const sharing: PresetRule = {
-  solver: gptq.name,
-  salient: { score: leftoverError.name, amount: { bitsPerWeight: 0.1 } },
-};
-
 /** Formats by what each matrix needs, the embedding and the head included, within a budget. */
 const mixed: Recipe = {
   name: 'lbs-mixed',
@@ -69,7 +62,7 @@ const mixed: Recipe = {
       targets: [blockMatrices],
       format: lbs4.name,
       candidates: [lbs2, lbs3, lbs5].map(({ name }) => name),
-      ...sharing,
+      ...calibrated,
     },
     {
       targets: ['model.embed_tokens', 'lm_head'],

@@ -135,7 +135,7 @@ describe('coordinate descent', () => {
 
   test('changes nothing of the matrix that it is given', () => {
     const mark = kernels.mark();
-    const input = inputOf(layers[0]!, formats.get('lbs-b4-s2x16-g64-linear-6'), true);
+    const input = inputOf(layers[0]!, formats.get('lbs-b4-s2x8-g64-linear-6'), true);
     const matrix = gptq.solve(input);
     const copy = structuredClone(matrix);
     coordinateDescent.refine(matrix, input);
