@@ -41,6 +41,7 @@ const emptyTables = {
  * @property {string} code what a page imports, as source text
  * @property {number} budget greatest gzipped size in bytes
  * @property {boolean} [withoutTables] leaves the numbers of tables out
+ * @property {string[]} [absent] ends of the paths of files of which nothing may be in the bundle
  */
 
 /**
@@ -48,9 +49,9 @@ const emptyTables = {
  * @param {Bundle} bundle
  * @returns {Promise<{ minified: number, gzipped: number, problems: string[] }>}
  */
-export async function measureBundle({ code, budget, withoutTables = false }) {
+export async function measureBundle({ code, budget, withoutTables = false, absent = [] }) {
   try {
-    const { outputFiles } = await build({
+    const { outputFiles, metafile } = await build({
       stdin: { contents: code, resolveDir },
       bundle: true,
       minify: true,
@@ -59,13 +60,18 @@ export async function measureBundle({ code, budget, withoutTables = false }) {
       target: 'es2022',
       plugins: withoutTables ? [refuseBuiltins, emptyTables] : [refuseBuiltins],
       legalComments: 'none',
+      metafile: true,
       logLevel: 'silent',
       write: false,
     });
     const minified = outputFiles[0].contents.length;
     const gzipped = gzipSync(outputFiles[0].contents, { level: 9 }).length;
     const over = `over its budget of ${kilobytes(budget)} by ${gzipped - budget} bytes`;
-    return { minified, gzipped, problems: gzipped > budget ? [over] : [] };
+    const unwanted = Object.values(metafile.outputs)
+      .flatMap(({ inputs }) => Object.entries(inputs))
+      .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && absent.some((end) => path.endsWith(end)))
+      .map(([path]) => `holds ${path}, which it does not use`);
+    return { minified, gzipped, problems: [...(gzipped > budget ? [over] : []), ...unwanted] };
   } catch (error) {
     if (error.errors === undefined) throw error;
     return { minified: Number.NaN, gzipped: Number.NaN, problems: error.errors.map(describe) };

@@ -22,6 +22,17 @@ test('a bundle over its budget is a problem', async () => {
   expect(problems).toEqual(['over its budget of 0.0 kB by 5 bytes']);
 });
 
+test('a file of which something is in a bundle that must not be is a problem', async () => {
+  const absent = ['/kernels/dist/generated/packing-wasm.js'];
+  const code = (name) => `export { ${name} } from '@lbs/kernels';`;
+  const using = await measureBundle({ code: code('CodePacking'), budget: 1e6, absent });
+  expect(using.problems).toEqual([
+    'holds packages/kernels/dist/generated/packing-wasm.js, which it does not use',
+  ]);
+  const other = await measureBundle({ code: code('LinearAlgebra'), budget: 1e6, absent });
+  expect(other.problems).toEqual([]);
+});
+
 test.each([
   ["import { readFile } from 'node:fs/promises';\nexport { readFile };", 'node:fs/promises'],
   ["import 'fs';", 'fs'],

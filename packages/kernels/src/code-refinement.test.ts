@@ -1,6 +1,6 @@
 import { defineNumberFormat, int4, lbs4, type NumberFormat, rowLayout } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
-import type { CodeAssignment, ScaleCandidates } from './code-refinement.js';
+import { type CodeAssignment, CodeRefinement, type ScaleCandidates } from './code-refinement.js';
 import { createRandom } from './fixtures/random-matrix.js';
 import { searchedFormats } from './fixtures/searched-formats.js';
 import { createKernels } from './kernels.js';
@@ -263,7 +263,7 @@ async function refineWithKernels(
 ): Promise<{ assignment: CodeAssignment; gains: number[]; losses: Float64Array }> {
   const kernels = await createKernels({ threads });
   const bytes = kernels.bytes;
-  const refinement = kernels.refineCodes(problem);
+  const refinement = new CodeRefinement(kernels, problem);
   const { salient } = problem.start;
   let { scales } = problem.start;
   const gains: number[] = [];
@@ -382,5 +382,7 @@ test('groups with a scale of 0 stay at 0', async () => {
 test('refuses weights and second moments of another size', async () => {
   const kernels = await createKernels();
   const problem = { ...createProblem(int4, 2, 16), hessian: new Float32Array(16) };
-  expect(() => kernels.refineCodes(problem)).toThrow('has 32 weights and 256 second moments, not 32 and 16');
+  expect(() => new CodeRefinement(kernels, problem)).toThrow(
+    'has 32 weights and 256 second moments, not 32 and 16',
+  );
 });

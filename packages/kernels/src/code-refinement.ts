@@ -1,6 +1,9 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
 import type { GroupParameters, SalientSearch } from './code-parameters.js';
+import { codeRefinementWasm } from './generated/code-refinement-wasm.js';
+import { partsOf } from './kernel-parts.js';
+import type { Kernels } from './kernels.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
 import {
   salientPlaces,
@@ -84,14 +87,16 @@ export class CodeRefinement {
   readonly #arrays: Record<(typeof stripFields)[number], StripArray>;
   #sweeps = 0;
 
-  /** Use `Kernels.refineCodes`. */
-  constructor(arena: Arena, pool: ThreadPool, options: CodeRefinementOptions) {
+  /** Copies the matrix into the memory of the kernels, on whose threads it computes. Throws InvalidArgumentError where sizes do not fit. */
+  constructor(kernels: Kernels, options: CodeRefinementOptions) {
     const { format, weights, rows, columns, hessian } = options;
     if (weights.length !== rows * columns || hessian.length !== columns * columns) {
       throw new InvalidArgumentError(
         `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns ** 2} second moments, not ${weights.length} and ${hessian.length}`,
       );
     }
+    const { arena, instances, pool } = partsOf(kernels);
+    instances.use('codeRefinement', codeRefinementWasm);
     this.#arena = arena;
     this.#pool = pool;
     this.#options = options;

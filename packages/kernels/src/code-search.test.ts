@@ -1,7 +1,7 @@
 import { lbs4, type NumberFormat, rowLayout } from '@lbs/format';
 import { describe, expect, test } from 'vitest';
 import type { GroupParameters, SalientSearch } from './code-parameters.js';
-import type { ChosenCodes, ErrorFeedback } from './code-search.js';
+import { type ChosenCodes, CodeSearch, type ErrorFeedback } from './code-search.js';
 import { searchedFormats } from './fixtures/searched-formats.js';
 import { createKernels } from './kernels.js';
 
@@ -147,7 +147,7 @@ async function searchWithKernels(
   const kernels = await createKernels({ threads });
   const upper = kernels.allocate(problem.upper.byteLength);
   kernels.float32(upper, problem.upper.length).set(problem.upper);
-  const search = kernels.searchCodes(problem);
+  const search = new CodeSearch(kernels, problem);
   const errorFeedback: ErrorFeedback = { upper, order: problem.order };
   const chosen = search.choose(problem.parameters, {
     feedback: feedback ? errorFeedback : undefined,
@@ -209,7 +209,7 @@ describe.each(searchedFormats.map((format) => [format.name, format] as const))(
       const random = createRandom(8);
       Object.assign(problem, { importance: Float32Array.from({ length: count }, random) });
       const kernels = await createKernels();
-      const search = kernels.searchCodes(problem);
+      const search = new CodeSearch(kernels, problem);
       const errors = search.errors(problem.parameters);
       const total = searchPlainly(problem, { feedback: false, withSalient: false }).loss;
       expect(errors.length).toBe(19 * rowLayout(format, 100).groups);
@@ -244,7 +244,7 @@ test('refuses weights and importances of another size', async () => {
     columns: 2,
     importance: new Float32Array(2),
   };
-  expect(() => kernels.searchCodes(problem)).toThrow(
+  expect(() => new CodeSearch(kernels, problem)).toThrow(
     'has 4 weights and 2 or as many importances, not 3 and 2',
   );
 });

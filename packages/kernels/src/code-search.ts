@@ -1,6 +1,9 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
 import type { GroupParameters, SalientSearch } from './code-parameters.js';
+import { codeSearchWasm } from './generated/code-search-wasm.js';
+import { partsOf } from './kernel-parts.js';
+import type { Kernels } from './kernels.js';
 import { searchBlock, writeLevelHeader } from './level-rows.js';
 import {
   salientPlaces,
@@ -77,8 +80,8 @@ export class CodeSearch {
   readonly #parameters: Pointer;
   readonly #importance: ColumnFactors;
 
-  /** Use `Kernels.searchCodes`. */
-  constructor(arena: Arena, pool: ThreadPool, options: CodeSearchOptions) {
+  /** Copies the weights into the memory of the kernels, on whose threads it computes. Throws InvalidArgumentError where sizes do not fit. */
+  constructor(kernels: Kernels, options: CodeSearchOptions) {
     const { format, weights, rows, columns, importance } = options;
     const isForEach = importance.length === rows * columns;
     if (weights.length !== rows * columns || !(isForEach || importance.length === columns)) {
@@ -86,6 +89,8 @@ export class CodeSearch {
         `a ${rows} x ${columns} matrix has ${rows * columns} weights and ${columns} or as many importances, not ${weights.length} and ${importance.length}`,
       );
     }
+    const { arena, instances, pool } = partsOf(kernels);
+    instances.use('codeSearch', codeSearchWasm);
     this.#arena = arena;
     this.#pool = pool;
     this.#options = options;

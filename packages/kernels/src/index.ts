@@ -1,29 +1,29 @@
 export type { Pointer } from './arena.js';
+export { CodePacking, type CodeRows } from './code-packing.js';
 export type { GroupParameters, SalientSearch } from './code-parameters.js';
-export type {
-  AssignedResiduals,
-  CodeAssignment,
+export {
+  type AssignedResiduals,
+  type CodeAssignment,
   CodeRefinement,
-  CodeRefinementOptions,
-  RefinementSweep,
-  ScaleCandidates,
+  type CodeRefinementOptions,
+  type RefinementSweep,
+  type ScaleCandidates,
 } from './code-refinement.js';
-export type {
-  ChosenCodes,
+export {
+  type ChosenCodes,
   CodeSearch,
-  CodeSearchOptions,
-  ErrorFeedback,
+  type CodeSearchOptions,
+  type ErrorFeedback,
 } from './code-search.js';
 export type { InverseProduct } from './inverse-product.js';
 export {
   type AttentionShape,
   type AttentionSums,
-  type CodeRows,
   createKernels,
   type Kernels,
   type KernelsOptions,
 } from './kernels.js';
-export type { GramUpdate, LinearAlgebra } from './linear-algebra.js';
+export { type GramUpdate, LinearAlgebra } from './linear-algebra.js';
 export type { Matrix } from './matrix.js';
 export type { MatrixPlace, MatrixProduct, ProductOperand } from './matrix-product.js';
 export { MemoryLimitError } from './memory-limit-error.js';
@@ -36,3 +36,4 @@ export {
   scaleSymmetric,
 } from './symmetric-matrix.js';
 export { ThreadError } from './thread-error.js';
+export type { TransposedProduct } from './transposed-product.js';

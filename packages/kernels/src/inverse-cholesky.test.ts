@@ -13,7 +13,7 @@ import {
   upperCholesky,
 } from './fixtures/dense-reference.js';
 import { randomActivations } from './fixtures/random-matrix.js';
-import type { Kernels, LinearAlgebra } from './index.js';
+import { type Kernels, LinearAlgebra } from './index.js';
 import { NotPositiveDefiniteError } from './not-positive-definite-error.js';
 
 let kernels: Kernels;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   const sevenRows = (rows: number) =>
     Array.from({ length: Math.ceil(rows / 7) }, (_, i) => [7 * i, Math.min(7 * i + 7, rows)] as const);
   ({ kernels, cutAlgebra } = await createCuttingKernels(sevenRows));
-  algebra = kernels.linearAlgebra;
+  algebra = new LinearAlgebra(kernels);
 });
 
 /** X^T X / tokens of `tokens` random rows whose columns differ by `spread`, plus `damping` times the mean diagonal; float32. */

@@ -1,16 +1,14 @@
 import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import { Arena, type Pointer } from './arena.js';
-import { CodeRefinement, type CodeRefinementOptions } from './code-refinement.js';
-import { CodeSearch, type CodeSearchOptions } from './code-search.js';
+import { compileDecoder } from './compile-decoder.js';
 import { loadDenseMatrix } from './dense-matrix.js';
-import { LinearAlgebra } from './linear-algebra.js';
+import { type KernelParts, setParts } from './kernel-parts.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
-import { ProductRunner } from './product-runner.js';
+import { ModuleInstances } from './module-instances.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
-import { multiplyTransposed } from './transposed-product.js';
-import { compileKernels, instantiate, type WasmExports } from './wasm-exports.js';
+import type { DecoderExports } from './wasm-exports.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Shape of one attention step. */
@@ -36,15 +34,6 @@ export interface AttentionSums {
   readonly stride: number;
 }
 
-/** Rows of codes. */
-export interface CodeRows {
-  readonly rows: number;
-  /** Codes of a row: its weights, or its sharing blocks. */
-  readonly columns: number;
-  /** Bits of a code: 1 to 8 of a private one, 1 to 4 of a shared one. */
-  readonly bits: number;
-}
-
 /** How kernels begin. */
 export interface KernelsOptions {
   /** Size of the memory at the start; it grows on demand. Default 1 MiB. */
@@ -68,15 +57,16 @@ const mostThreads = 256;
  */
 export class Kernels {
   readonly #arena: Arena;
-  readonly #wasm: WasmExports;
+  readonly #wasm: DecoderExports;
   readonly #pool: ThreadPool;
   readonly #operations = new WeakMap<Matrix, MatrixOperations>();
 
   /** Use `createKernels`. */
-  constructor(arena: Arena, wasm: WasmExports, pool: ThreadPool) {
+  constructor({ arena, instances, pool }: Omit<KernelParts, 'operationsOf'>) {
     this.#arena = arena;
-    this.#wasm = wasm;
+    this.#wasm = { ...instances.compiled('decoding'), ...instances.compiled('prefill') };
     this.#pool = pool;
+    setParts(this, { arena, instances, pool, operationsOf: (matrix) => this.#operationsOf(matrix) });
   }
 
   /** Threads that compute, the caller's among them. */
@@ -166,22 +156,6 @@ export class Kernels {
    */
   multiply(matrix: Matrix, input: Pointer, output: Pointer, tokens: number): void {
     this.#operationsOf(matrix).multiply(input, output, tokens);
-  }
-
-  /**
-   * output [tokens, columns] (=, +=) input [tokens, rows] times the matrix, as gradients go back through a linear layer. All in float32, with
-   * the order of summation of `linearAlgebra.multiply`; of a quantized matrix, with the weights that `dequantize` gives. Output must
-   * not overlap the input.
-   */
-  multiplyTransposed(
-    matrix: Matrix,
-    input: Pointer,
-    output: Pointer,
-    tokens: number,
-    update: 'set' | 'add' = 'set',
-  ): void {
-    const operations = this.#operationsOf(matrix);
-    multiplyTransposed(this.#productRunner(), matrix, operations, { input, output, tokens, update });
   }
 
   /**
@@ -285,56 +259,6 @@ export class Kernels {
     return this.#wasm.argmax(values, length) >>> 0;
   }
 
-  /**
-   * Packs private codes, bytes [rows, columns], into bit planes [rows, 8 * bits * ceil(columns / 64)] (SPEC 4), as `packCodes` of
-   * @lbs/format does with each row. Bits of a byte above the code are dropped.
-   */
-  packRows(codes: Pointer, packed: Pointer, { rows, columns, bits }: CodeRows): void {
-    assertBits(bits, 8);
-    this.#arena.withScratch(() => {
-      this.#wasm.packRows(codes, rows, columns, bits, packed, this.#arena.allocate(64));
-    });
-  }
-
-  /** Reverses `packRows`. */
-  unpackRows(packed: Pointer, codes: Pointer, { rows, columns, bits }: CodeRows): void {
-    assertBits(bits, 8);
-    this.#arena.withScratch(() => {
-      this.#wasm.unpackRows(packed, rows, columns, bits, codes, this.#arena.allocate(64));
-    });
-  }
-
-  /** Packs shared codes, bytes [rows, columns], into [rows, ceil(columns * bits / 8)] (SPEC 5), as `packSharedCodes` of @lbs/format. */
-  packSharedRows(codes: Pointer, packed: Pointer, { rows, columns, bits }: CodeRows): void {
-    assertBits(bits, 4);
-    this.#wasm.packSharedRows(codes, rows, columns, bits, packed);
-  }
-
-  /** Reverses `packSharedRows`. */
-  unpackSharedRows(packed: Pointer, codes: Pointer, { rows, columns, bits }: CodeRows): void {
-    assertBits(bits, 4);
-    this.#wasm.unpackSharedRows(packed, rows, columns, bits, codes);
-  }
-
-  /** Dense linear algebra over the same memory: products, Gram matrices, the factorization of Hessians. */
-  get linearAlgebra(): LinearAlgebra {
-    return new LinearAlgebra(this.#productRunner());
-  }
-
-  /** Starts the search for the codes of a matrix; `release` it when they are chosen. */
-  searchCodes(options: CodeSearchOptions): CodeSearch {
-    return new CodeSearch(this.#arena, this.#pool, options);
-  }
-
-  /** Starts the refinement of chosen codes; `release` it when they are read. */
-  refineCodes(options: CodeRefinementOptions): CodeRefinement {
-    return new CodeRefinement(this.#arena, this.#pool, options);
-  }
-
-  #productRunner(): ProductRunner {
-    return new ProductRunner(this.#arena, this.#wasm, this.#pool);
-  }
-
   /** A load that fails leaves nothing behind. */
   #register(load: () => [Matrix, MatrixOperations]): Matrix {
     const mark = this.mark();
@@ -355,13 +279,8 @@ export class Kernels {
   }
 }
 
-function assertBits(bits: number, most: number): void {
-  if (Number.isInteger(bits) && bits >= 1 && bits <= most) return;
-  throw new InvalidArgumentError(`bits must be a whole number from 1 to ${most}, not ${bits}`);
-}
-
 /**
- * Compiles the module (once) and gives it a memory of its own; resolves when all threads are ready. Throws ThreadError where
+ * Compiles what a decoder needs (once) and gives it a memory of its own; resolves when all threads are ready. Throws ThreadError where
  * they cannot be started.
  */
 export async function createKernels(options: KernelsOptions = {}): Promise<Kernels> {
@@ -372,8 +291,7 @@ export async function createKernels(options: KernelsOptions = {}): Promise<Kerne
   const shared = threads > 1 && canShareMemory();
   const arena = new Arena(initialBytes, shared);
   const { memory } = arena;
-  const module = await compileKernels(shared);
-  const wasm = await instantiate(module, memory);
-  const pool = shared ? await WorkerPool.start({ wasm, module, memory, threads }) : singleThread(wasm);
-  return new Kernels(arena, wasm, pool);
+  const modules = await compileDecoder(shared);
+  const pool = shared ? await WorkerPool.start({ modules, memory, threads }) : singleThread();
+  return new Kernels({ arena, instances: new ModuleInstances(memory, pool, modules), pool });
 }

@@ -4,7 +4,7 @@ import { createCuttingKernels } from './fixtures/cutting-kernels.js';
 import { createRandom, randomActivations } from './fixtures/random-matrix.js';
 import {
   type Kernels,
-  type LinearAlgebra,
+  LinearAlgebra,
   type MatrixProduct,
   mirrorUpper,
   type ProductOperand,
@@ -17,7 +17,7 @@ let algebra: LinearAlgebra;
 let cutAlgebra: LinearAlgebra;
 beforeAll(async () => {
   ({ kernels, cutAlgebra } = await createCuttingKernels(smallRanges));
-  algebra = kernels.linearAlgebra;
+  algebra = new LinearAlgebra(kernels);
 });
 
 function smallRanges(rows: number): Range[] {

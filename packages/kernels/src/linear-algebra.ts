@@ -1,8 +1,13 @@
 import type { Pointer } from './arena.js';
+import { linearAlgebraWasm } from './generated/linear-algebra-wasm.js';
 import { inverseCholesky } from './inverse-cholesky.js';
 import { type InverseProduct, multiplyByInverse } from './inverse-product.js';
+import { type KernelParts, partsOf } from './kernel-parts.js';
+import type { Kernels } from './kernels.js';
+import type { Matrix } from './matrix.js';
 import type { MatrixProduct } from './matrix-product.js';
-import type { ProductRunner } from './product-runner.js';
+import { ProductRunner } from './product-runner.js';
+import { multiplyTransposed, type TransposedProduct } from './transposed-product.js';
 
 /** Tokens to count in a Gram matrix. */
 export interface GramUpdate {
@@ -28,11 +33,14 @@ export interface GramUpdate {
  * of the exact value where nothing overflows or underflows.
  */
 export class LinearAlgebra {
+  readonly #parts: KernelParts;
   readonly #runner: ProductRunner;
 
-  /** Use `Kernels.linearAlgebra`. */
-  constructor(runner: ProductRunner) {
-    this.#runner = runner;
+  /** Over the memory of these kernels, and on their threads. What it needs is compiled for the first one that is made. */
+  constructor(kernels: Kernels) {
+    this.#parts = partsOf(kernels);
+    const { arena, instances, pool } = this.#parts;
+    this.#runner = new ProductRunner(arena, instances.use('linearAlgebra', linearAlgebraWasm), pool);
   }
 
   /**
@@ -42,6 +50,15 @@ export class LinearAlgebra {
    */
   multiply(product: MatrixProduct): void {
     this.#runner.run([product]);
+  }
+
+  /**
+   * output [tokens, columns] (=, +=) input [tokens, rows] times a matrix of the kernels, as gradients go back through a linear layer. All in
+   * float32, with the order of summation of `multiply`; of a quantized matrix, with the weights that `dequantize` gives. Output must
+   * not overlap the input.
+   */
+  multiplyTransposed(matrix: Matrix, product: TransposedProduct): void {
+    multiplyTransposed(this.#runner, matrix, this.#parts.operationsOf(matrix), product);
   }
 
   /**

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decoders, planDecoding } from './decoding-plan.js';
 import { formats } from './fixtures/formats.js';
 import { randomActivations, randomQuantizedMatrix } from './fixtures/random-matrix.js';
-import { createKernels, type Kernels } from './index.js';
+import { createKernels, type Kernels, LinearAlgebra } from './index.js';
 
 let kernels: Kernels;
 beforeAll(async () => {
@@ -190,7 +190,7 @@ describe('multiplyTransposed', () => {
     for (const update of ['set', 'add'] as const) {
       const output = kernels.float32(y, tokens * columns + 1);
       output.set([...before, 7]);
-      kernels.multiplyTransposed(loaded, x, y, tokens, update);
+      new LinearAlgebra(kernels).multiplyTransposed(loaded, { input: x, output: y, tokens, update });
       const start = update === 'set' ? before.map(() => 0) : before;
       for (const [i, { exact, magnitudes }] of reference(start, input, weights, tokens).entries()) {
         const bound = (Math.min(rows, 256) + Math.ceil(rows / 256) + 2) * 2 ** -24 * magnitudes;
@@ -215,7 +215,7 @@ describe('multiplyTransposed', () => {
           const y = kernels.allocate(4 * tokens * columns);
           kernels.float32(y, tokens * columns).fill(0.1);
           const before = kernels.bytes;
-          kernels.multiplyTransposed(loaded, x, y, tokens, update);
+          new LinearAlgebra(kernels).multiplyTransposed(loaded, { input: x, output: y, tokens, update });
           expect(kernels.bytes).toBe(before);
           return kernels.float32(y, tokens * columns).slice();
         });

@@ -1,7 +1,7 @@
 import type { Arena, Pointer } from './arena.js';
 import { type MatrixProduct, productHeader } from './matrix-product.js';
 import type { ThreadPool } from './thread-pool.js';
-import type { WasmExports } from './wasm-exports.js';
+import type { LinearAlgebraExports } from './wasm-exports.js';
 
 /** Rows that the product packs at a time: ranges are multiples of it. */
 const tileRows = 20;
@@ -13,7 +13,7 @@ const columnBlock = 128;
 export class ProductRunner {
   constructor(
     readonly arena: Arena,
-    readonly wasm: WasmExports,
+    readonly wasm: LinearAlgebraExports,
     private readonly pool: ThreadPool,
   ) {}
 

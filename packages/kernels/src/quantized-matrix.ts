@@ -12,7 +12,7 @@ import type { Arena, Pointer } from './arena.js';
 import { decoders, planDecoding } from './decoding-plan.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import type { ThreadPool } from './thread-pool.js';
-import type { WasmExports } from './wasm-exports.js';
+import type { DecoderExports } from './wasm-exports.js';
 
 /** Shared bits are read a vector at a time, up to this many bytes behind the last row. */
 const sharedPadding = 16;
@@ -31,7 +31,7 @@ const rowBlock = 16;
  */
 export function loadQuantizedMatrix(
   arena: Arena,
-  wasm: WasmExports,
+  wasm: DecoderExports,
   pool: ThreadPool,
   matrix: QuantizedMatrix,
 ): [Matrix, MatrixOperations] {

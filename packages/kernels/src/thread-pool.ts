@@ -1,6 +1,14 @@
-import type { WasmExports } from './wasm-exports.js';
+import type { ModuleName, WasmExports } from './wasm-exports.js';
 
-/** Arguments of an export of the module. */
+/** A module that the caller's thread has an instance of. */
+export interface AttachedModule {
+  readonly name: ModuleName;
+  readonly exports: object;
+  /** What workers make their instances of; undefined where they have had the module from their start. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** Arguments of an export of a module. */
 export type KernelCall<Name extends keyof WasmExports> = Parameters<WasmExports[Name]>;
 
 /** From the first to behind the last. */
@@ -17,7 +25,7 @@ export interface SplitWork {
 }
 
 /**
- * Runs calls of the module's exports on several threads over one memory. This is how a kernel is split:
+ * Runs calls of the modules' exports on several threads over one memory. This is how a kernel is split:
  *
  *  1. The export computes the part of its output that its arguments name, usually the rows from `firstRow` up to `endRow`. A part has
  *     the same bits whatever the other parts are, and no call writes what another call of the same `split` or `run` reads or writes:
@@ -29,6 +37,8 @@ export interface SplitWork {
 export interface ThreadPool {
   /** Threads that compute, the caller's among them. */
   readonly threads: number;
+  /** Makes the exports of a module known, which can be called from then on. */
+  attach(module: AttachedModule): void;
   /**
    * Cuts 0 to `count` into ranges that are worth a call each and runs the calls: one where there is one thread or little to do. A call
    * may allocate from the arena.
@@ -48,13 +58,17 @@ export interface ThreadPool {
 }
 
 /** The caller's thread alone. */
-export function singleThread(wasm: WasmExports): ThreadPool {
-  const exports = wasm as unknown as Record<string, (...values: readonly number[]) => void>;
+export function singleThread(): ThreadPool {
+  const functions = new Map<string, (...values: readonly number[]) => void>();
   return {
     threads: 1,
-    split: (name, { count }, call) => exports[name]!(...call(0, count)),
-    run: (name, calls) => {
-      for (const call of calls) exports[name]!(...call);
+    attach({ exports }) {
+      for (const [name, call] of Object.entries(exports)) functions.set(name, call);
+    },
+    split: (name, { count }, call) => functions.get(name)!(...call(0, count)),
+    run(name, calls) {
+      const run = functions.get(name)!;
+      for (const call of calls) run(...call);
     },
     close() {},
   };

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { formats } from './fixtures/formats.js';
 import { randomActivations, randomQuantizedMatrix } from './fixtures/random-matrix.js';
 import { createThreadedKernels } from './fixtures/threaded-kernels.js';
-import { createKernels, type Kernels } from './index.js';
+import { createKernels, type Kernels, LinearAlgebra } from './index.js';
 
 describe('results on 2 and 4 threads are those of one thread, bit for bit', () => {
   let single: Kernels;
@@ -80,7 +80,8 @@ describe('results on 2 and 4 threads are those of one thread, bit for bit', () =
         compare((kernels) => {
           const loaded = kernels.loadDense(weights, rows, columns);
           const output = kernels.allocate(4 * tokens * columns);
-          kernels.multiplyTransposed(loaded, put(kernels, input), output, tokens);
+          const product = { input: put(kernels, input), output, tokens };
+          new LinearAlgebra(kernels).multiplyTransposed(loaded, product);
           return kernels.float32(output, tokens * columns);
         });
       }

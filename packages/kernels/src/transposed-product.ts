@@ -7,7 +7,8 @@ export interface TransposedProduct {
   readonly input: Pointer;
   readonly output: Pointer;
   readonly tokens: number;
-  readonly update: 'set' | 'add';
+  /** What becomes of the output. Default set. */
+  readonly update?: 'set' | 'add';
 }
 
 /** Rows that are dequantized at a time: as many as a product sums before it meets the output, so that sums do not depend on it. */
@@ -18,7 +19,7 @@ export function multiplyTransposed(
   runner: ProductRunner,
   { rows, columns }: Matrix,
   { dense, copyRow }: MatrixOperations,
-  { input, output, tokens, update }: TransposedProduct,
+  { input, output, tokens, update = 'set' }: TransposedProduct,
 ): void {
   const multiply = (weights: Pointer, first: number, depth: number) =>
     runner.run([

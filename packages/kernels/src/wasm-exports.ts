@@ -1,7 +1,8 @@
-import { kernelsWasm, memoryFlagsOffset } from './generated/kernels-wasm.js';
+// What the modules export. All arguments are 32-bit numbers; names of pointers say what they point to. No two modules have exports of the
+// same name: the threads call them by it.
 
-/** What assembly/index.ts exports. All arguments are 32-bit numbers; names of pointers say what they point to. */
-export interface WasmExports {
+/** What assembly/modules/decoding.ts exports. */
+export interface DecodingExports {
   add(target: number, source: number, length: number): void;
   argmax(values: number, length: number): number;
   attend(
@@ -20,10 +21,7 @@ export interface WasmExports {
     received: number,
     receivedStride: number,
   ): void;
-  dequantizeRow(header: number, row: number, output: number, panel: number): void;
-  evaluateScales(header: number, strip: number, parameters: number, importance: number, errors: number): void;
   exponentials(values: number, length: number): void;
-  invertFactor(block: number, stride: number, size: number, scratch: number): number;
   multiplyDense(
     weights: number,
     rows: number,
@@ -33,18 +31,6 @@ export interface WasmExports {
     tokens: number,
     firstRow: number,
     endRow: number,
-  ): void;
-  multiplyPanels(
-    header: number,
-    input: number,
-    codes: number,
-    codeScales: number,
-    transposed: number,
-    output: number,
-    tokens: number,
-    firstRow: number,
-    endRow: number,
-    scratch: number,
   ): void;
   multiplyVector(
     header: number,
@@ -56,11 +42,7 @@ export interface WasmExports {
     firstRow: number,
     endRow: number,
   ): void;
-  packRows(codes: number, rows: number, columns: number, bits: number, packed: number, scratch: number): void;
-  packSharedRows(codes: number, rows: number, blocks: number, bits: number, packed: number): void;
   prepareVector(codes: number, units: number, offset: number, corrections: number): void;
-  /** Bytes of the scratch that a call of `updateProduct` needs. */
-  productScratchBytes(): number;
   quantizeActivations(
     input: number,
     tokens: number,
@@ -71,7 +53,6 @@ export interface WasmExports {
     scales: number,
     scratch: number,
   ): void;
-  refineStrip(header: number, strip: number, sweep: number): void;
   rmsNorm(
     input: number,
     weight: number,
@@ -89,6 +70,61 @@ export interface WasmExports {
     headDim: number,
     start: number,
   ): void;
+  swiGlu(gate: number, up: number, output: number, length: number): void;
+}
+
+/** What assembly/modules/prefill.ts exports. */
+export interface PrefillExports {
+  dequantizeRow(header: number, row: number, output: number, panel: number): void;
+  multiplyPanels(
+    header: number,
+    input: number,
+    codes: number,
+    codeScales: number,
+    transposed: number,
+    output: number,
+    tokens: number,
+    firstRow: number,
+    endRow: number,
+    scratch: number,
+  ): void;
+  transposeTokens(
+    source: number,
+    tokens: number,
+    columns: number,
+    paddedTokens: number,
+    target: number,
+    firstColumn: number,
+    endColumn: number,
+  ): void;
+}
+
+/** What assembly/modules/packing.ts exports. */
+export interface PackingExports {
+  packRows(codes: number, rows: number, columns: number, bits: number, packed: number, scratch: number): void;
+  packSharedRows(codes: number, rows: number, blocks: number, bits: number, packed: number): void;
+  unpackRows(
+    packed: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    codes: number,
+    scratch: number,
+  ): void;
+  unpackSharedRows(packed: number, rows: number, blocks: number, bits: number, codes: number): void;
+}
+
+/** What assembly/modules/linear-algebra.ts exports. */
+export interface LinearAlgebraExports {
+  invertFactor(block: number, stride: number, size: number, scratch: number): number;
+  /** Bytes of the scratch that a call of `updateProduct` needs. */
+  productScratchBytes(): number;
+  updateProduct(header: number, firstRow: number, endRow: number, scratch: number): void;
+}
+
+/** What assembly/modules/code-search.ts exports. */
+export interface CodeSearchExports {
+  evaluateScales(header: number, strip: number, parameters: number, importance: number, errors: number): void;
   searchCodes(
     header: number,
     strip: number,
@@ -102,50 +138,43 @@ export interface WasmExports {
     losses: number,
     scratch: number,
   ): void;
-  swiGlu(gate: number, up: number, output: number, length: number): void;
-  transposeTokens(
-    source: number,
-    tokens: number,
-    columns: number,
-    paddedTokens: number,
-    target: number,
-    firstColumn: number,
-    endColumn: number,
-  ): void;
-  updateProduct(header: number, firstRow: number, endRow: number, scratch: number): void;
-  unpackRows(
-    packed: number,
-    rows: number,
-    columns: number,
-    bits: number,
-    codes: number,
-    scratch: number,
-  ): void;
-  unpackSharedRows(packed: number, rows: number, blocks: number, bits: number, codes: number): void;
 }
 
-/** Added to the flags of a memory's limits: the memory is shared. */
-const sharedFlag = 2;
-
-const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
-
-/** The module for a shared memory, or for one that is not. Each is compiled once. */
-export function compileKernels(shared: boolean): Promise<WebAssembly.Module> {
-  let module = compiled.get(shared);
-  if (!module) {
-    const bytes = Uint8Array.from(atob(kernelsWasm), (character) => character.charCodeAt(0));
-    if (shared) bytes[memoryFlagsOffset]! |= sharedFlag;
-    module = WebAssembly.compile(bytes);
-    compiled.set(shared, module);
-  }
-  return module;
+/** What assembly/modules/code-refinement.ts exports. */
+export interface CodeRefinementExports {
+  refineStrip(header: number, strip: number, sweep: number): void;
 }
 
-/** An instance of the module over `memory`. */
-export async function instantiate(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): Promise<WasmExports> {
-  const instance = await WebAssembly.instantiate(module, { env: { memory } });
-  return instance.exports as unknown as WasmExports;
+/** What the products, and all else that a decoder computes, need. */
+export interface DecoderExports extends DecodingExports, PrefillExports {}
+
+/** The exports of each module. */
+export interface ModuleExports {
+  readonly decoding: DecodingExports;
+  readonly prefill: PrefillExports;
+  readonly packing: PackingExports;
+  readonly linearAlgebra: LinearAlgebraExports;
+  readonly codeSearch: CodeSearchExports;
+  readonly codeRefinement: CodeRefinementExports;
 }
+
+/** A module of the kernels. */
+export type ModuleName = keyof ModuleExports;
+
+/** Modules in the order in which threads number them. */
+export const moduleNames = [
+  'decoding',
+  'prefill',
+  'packing',
+  'linearAlgebra',
+  'codeSearch',
+  'codeRefinement',
+] as const satisfies readonly ModuleName[];
+
+/** The exports of all modules. */
+export interface WasmExports
+  extends DecoderExports,
+    PackingExports,
+    LinearAlgebraExports,
+    CodeSearchExports,
+    CodeRefinementExports {}

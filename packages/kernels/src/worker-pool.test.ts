@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { compileDecoder } from './compile-decoder.js';
 import { sharedParts } from './fixtures/threaded-kernels.js';
+import { packingWasm } from './generated/packing-wasm.js';
 import { ThreadError } from './index.js';
+import { ModuleInstances } from './module-instances.js';
 import { type StartWorker, startWorker } from './start-worker.js';
 import type { KernelCall } from './thread-pool.js';
-import { compileKernels } from './wasm-exports.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
 import { calls as ring, type WorkerMessage, words } from './worker-source.js';
 
@@ -12,11 +14,18 @@ afterEach(() => {
   for (const pool of pools.splice(0)) pool.close();
 });
 
-async function startPool(options: Partial<WorkerPoolOptions> = {}) {
+/** `add` stands for the export on the thread of the caller alone. */
+async function startPool({
+  add,
+  ...options
+}: Partial<WorkerPoolOptions> & { add?: (...values: KernelCall<'add'>) => void } = {}) {
   const { arena, ...parts } = await sharedParts();
   const pool = await WorkerPool.start({ ...parts, threads: 3, ...options });
   pools.push(pool);
-  return { arena, pool, wasm: parts.wasm };
+  const instances = new ModuleInstances(arena.memory, pool, parts.modules);
+  const wasm = instances.compiled('decoding');
+  if (add) pool.attach({ name: 'decoding', exports: { ...wasm, add }, bytes: undefined });
+  return { arena, pool, wasm, instances };
 }
 
 /** `count` calls of `add` that add 2, 3, 4 ... to numbers of their own, in cells that are 16 floats apart. */
@@ -105,11 +114,53 @@ describe('WorkerPool', () => {
     expect(results()).toEqual(Array.from({ length: 200 }, (_, i) => 3 + i));
   });
 
+  it('runs modules that are first used after its workers started', async () => {
+    const { arena, pool, instances } = await startPool();
+    // A first run has the workers past their start, and asleep.
+    const { calls } = additions(arena, 20);
+    pool.run('add', calls);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const packing = instances.use('packing', packingWasm);
+    expect(instances.use('packing', packingWasm)).toBe(packing);
+    const count = 200;
+    const source = arena.copy(Uint8Array.from({ length: 64 }, (_, i) => i % 16));
+    const expected = arena.allocate(32);
+    packing.packRows(source, 1, 64, 4, expected, arena.allocate(64));
+    const targets = arena.allocate(64 * count);
+    const scratch = arena.allocate(64 * count);
+    pool.run(
+      'packRows',
+      Array.from({ length: count }, (_, i): KernelCall<'packRows'> => {
+        return [source, 1, 64, 4, targets + 64 * i, scratch + 64 * i];
+      }),
+    );
+    for (let i = 0; i < count; i++) {
+      expect(arena.uint8(targets + 64 * i, 32)).toEqual(arena.uint8(expected, 32));
+    }
+    pool.run('add', calls);
+  });
+
+  it('reports a module that a worker cannot make an instance of', async () => {
+    let control: Int32Array | undefined;
+    const start: StartWorker = (message, onEnd) => {
+      control = new Int32Array(message.control);
+      return startWorker(message, onEnd);
+    };
+    const { pool } = await startPool({ threads: 2, start });
+    // The caller leaves all calls but its first to the worker.
+    const refineStrip = () => {
+      while (Atomics.load(control!, words.finished) !== 2);
+    };
+    pool.attach({ name: 'codeRefinement', exports: { refineStrip }, bytes: Uint8Array.of(0, 97, 115, 109) });
+    const call: KernelCall<'refineStrip'> = [0, 0, 0];
+    expect(() => pool.run('refineStrip', [call, call, call])).toThrow(
+      /a call of the kernels failed: CompileError/,
+    );
+  });
+
   it('makes a single call on the thread of the caller', async () => {
-    const parts = await sharedParts();
     let made = 0;
-    const wasm = { ...parts.wasm, add: () => made++ };
-    const { pool } = await startPool({ wasm });
+    const { pool } = await startPool({ add: () => made++ });
     pool.run('add', [outside]);
     pool.run('add', []);
     expect(made).toBe(1);
@@ -129,7 +180,6 @@ describe('WorkerPool', () => {
   });
 
   it('reports a call that fails in a worker', async () => {
-    const parts = await sharedParts();
     let control: Int32Array | undefined;
     const start: StartWorker = (message, onEnd) => {
       control = new Int32Array(message.control);
@@ -139,12 +189,11 @@ describe('WorkerPool', () => {
     const add = () => {
       while (Atomics.load(control!, words.finished) !== 2);
     };
-    const { pool } = await startPool({ ...parts, wasm: { ...parts.wasm, add }, threads: 2, start });
+    const { pool } = await startPool({ add, threads: 2, start });
     expect(() => pool.run('add', [outside, outside, outside])).toThrow('memory access out of bounds');
   });
 
   it('reports failures on both sides once', async () => {
-    const parts = await sharedParts();
     let control: Int32Array | undefined;
     const start: StartWorker = (message, onEnd) => {
       control = new Int32Array(message.control);
@@ -153,14 +202,14 @@ describe('WorkerPool', () => {
     let fails = true;
     // The caller leaves all calls but its first to the worker, and fails after it.
     const add = (...values: KernelCall<'add'>) => {
-      if (!fails) return parts.wasm.add(...values);
+      if (!fails) return wasm.add(...values);
       while (Atomics.load(control!, words.finished) !== 2);
       throw new Error('on the thread of the caller');
     };
-    const { pool } = await startPool({ ...parts, wasm: { ...parts.wasm, add }, threads: 2, start });
+    const { arena, pool, wasm } = await startPool({ add, threads: 2, start });
     expect(() => pool.run('add', [outside, outside, outside])).toThrow('on the thread of the caller');
     fails = false;
-    const { calls, results } = additions(parts.arena, 4);
+    const { calls, results } = additions(arena, 4);
     pool.run('add', calls);
     expect(results()).toEqual([3, 4, 5, 6]);
   });
@@ -205,9 +254,7 @@ describe('a worker that is lost', () => {
 
   it('in the middle of a call is an error when nothing has happened for long enough', async () => {
     const { start, steal, terminated } = idleWorkers();
-    const parts = await sharedParts();
-    const wasm = { ...parts.wasm, add: () => steal() };
-    const { pool } = await startPool({ ...parts, wasm, start, threads: 2, patience: 1 });
+    const { pool } = await startPool({ add: () => steal(), start, threads: 2, patience: 1 });
     expect(() => pool.run('add', [outside, outside])).toThrow('no call has ended for 1 seconds');
     expect(terminated()).toBe(1);
     expect(() => pool.run('add', [outside, outside])).toThrow(ThreadError);
@@ -223,7 +270,7 @@ describe('a worker that is lost', () => {
   });
 
   it('whose module does not fit the memory is reported as it starts', async () => {
-    const module = await compileKernels(false);
-    await expect(startPool({ module })).rejects.toThrow(/a worker of the kernels did not start: .*shared/);
+    const modules = await compileDecoder(false);
+    await expect(startPool({ modules })).rejects.toThrow(/a worker of the kernels did not start: .*shared/);
   });
 });

@@ -1,8 +1,23 @@
+import type { CompiledModules } from './module-instances.js';
 import { type RunningWorker, type StartWorker, startWorker } from './start-worker.js';
 import { ThreadError } from './thread-error.js';
-import { cutRange, type KernelCall, type SplitWork, type ThreadPool } from './thread-pool.js';
-import type { WasmExports } from './wasm-exports.js';
-import { controlBytes, failureText, calls as ring, spinMilliseconds, words } from './worker-source.js';
+import {
+  type AttachedModule,
+  cutRange,
+  type KernelCall,
+  type SplitWork,
+  type ThreadPool,
+} from './thread-pool.js';
+import { moduleNames, type WasmExports } from './wasm-exports.js';
+import {
+  controlBytes,
+  exportNumber,
+  failureText,
+  moduleBytes,
+  calls as ring,
+  spinMilliseconds,
+  words,
+} from './worker-source.js';
 
 /** Takes 1 to 2 microseconds, several times what handing a call over does. */
 const defaultLeastWork = 32768;
@@ -14,9 +29,9 @@ const createAgain = 'Create new kernels, and load the matrices into them again.'
 
 /** What a pool of workers is made of. */
 export interface WorkerPoolOptions {
-  readonly wasm: WasmExports;
-  readonly module: WebAssembly.Module;
-  /** The shared memory of `wasm`. */
+  /** What workers have from their start. */
+  readonly modules: CompiledModules;
+  /** The shared memory that the modules are used with. */
   readonly memory: WebAssembly.Memory;
   /** Threads that compute, the caller's among them. */
   readonly threads: number;
@@ -28,6 +43,14 @@ export interface WorkerPoolOptions {
    */
   readonly patience?: number;
   readonly start?: StartWorker;
+}
+
+/** An export of a module. */
+interface PoolFunction {
+  /** As workers know it. */
+  readonly number: number;
+  /** The one of the caller's thread. */
+  readonly call: (...values: readonly number[]) => void;
 }
 
 /**
@@ -42,8 +65,7 @@ export class WorkerPool implements ThreadPool {
   readonly threads: number;
   readonly #leastWork: number;
   readonly #patience: number;
-  readonly #exports: readonly ((...values: readonly number[]) => void)[];
-  readonly #indices: ReadonlyMap<string, number>;
+  readonly #functions = new Map<string, PoolFunction>();
   readonly #control = new SharedArrayBuffer(controlBytes);
   readonly #words = new Int32Array(this.#control);
   readonly #slots = new Float64Array(this.#control, ring.offset);
@@ -52,20 +74,19 @@ export class WorkerPool implements ThreadPool {
   /** Why the workers cannot be used any more. */
   #problem: string | undefined;
 
-  private constructor({ wasm, threads, leastWork = defaultLeastWork, patience = 120 }: WorkerPoolOptions) {
+  private constructor({ threads, leastWork = defaultLeastWork, patience = 120 }: WorkerPoolOptions) {
     this.threads = threads;
     this.#leastWork = leastWork;
     this.#patience = patience;
-    this.#exports = Object.values(wasm);
-    this.#indices = new Map(Object.keys(wasm).map((name, index) => [name, index]));
   }
 
   /** Resolves when all workers are ready. Throws ThreadError where they cannot be started. */
   static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
-    const { module, memory, threads, start = startWorker } = options;
+    const { memory, threads, start = startWorker } = options;
     const pool = new WorkerPool(options);
+    const modules = moduleNames.map((name) => options.modules[name]);
     const starts = Array.from({ length: threads - 1 }, () =>
-      start({ module, memory, control: pool.#control }, (reason) => pool.#end(`a worker ended: ${reason}`)),
+      start({ modules, memory, control: pool.#control }, (reason) => pool.#end(`a worker ended: ${reason}`)),
     );
     const results = await Promise.allSettled(starts);
     pool.#workers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
@@ -75,6 +96,17 @@ export class WorkerPool implements ThreadPool {
       throw failed.reason;
     }
     return pool;
+  }
+
+  attach({ name, exports, bytes }: AttachedModule): void {
+    const index = moduleNames.indexOf(name);
+    for (const [place, [exported, call]] of Object.entries(exports).entries()) {
+      this.#functions.set(exported, { number: exportNumber(index, place), call });
+    }
+    if (bytes === undefined) return;
+    new Uint8Array(this.#control, moduleBytes.offset + moduleBytes.most * index, bytes.length).set(bytes);
+    // Workers read it after the next ticket, which is published later.
+    this.#words[words.moduleLengths + index] = bytes.length;
   }
 
   split<Name extends keyof WasmExports>(
@@ -90,9 +122,9 @@ export class WorkerPool implements ThreadPool {
   }
 
   run<Name extends keyof WasmExports>(name: Name, calls: readonly KernelCall<Name>[]): void {
-    const index = this.#indices.get(name)!;
+    const called = this.#functions.get(name)!;
     if (calls.length < 2) {
-      for (const call of calls) this.#exports[index]!(...call);
+      for (const call of calls) called.call(...call);
       return;
     }
     if (this.#problem) {
@@ -101,7 +133,7 @@ export class WorkerPool implements ThreadPool {
       });
     }
     for (let first = 0; first < calls.length; first += ring.slots) {
-      this.#runBatch(index, calls.slice(first, first + ring.slots));
+      this.#runBatch(called, calls.slice(first, first + ring.slots));
     }
   }
 
@@ -116,12 +148,12 @@ export class WorkerPool implements ThreadPool {
   }
 
   /** Between two batches the three tickets are equal. */
-  #runBatch(index: number, calls: readonly (readonly number[])[]): void {
+  #runBatch(called: PoolFunction, calls: readonly (readonly number[])[]): void {
     const first = Atomics.load(this.#words, words.published);
     for (let i = 0; i < calls.length; i++) {
       const call = calls[i]!;
       const slot = ring.slotLength * ((first + i) & (ring.slots - 1));
-      this.#slots[slot] = index;
+      this.#slots[slot] = called.number;
       for (let k = 0; k < call.length; k++) this.#slots[slot + 1 + k] = call[k]!;
     }
     const end = (first + calls.length) | 0;
@@ -129,7 +161,7 @@ export class WorkerPool implements ThreadPool {
     if (Atomics.load(this.#words, words.sleepers) > 0) {
       Atomics.notify(this.#words, words.published, calls.length - 1);
     }
-    const failureHere = this.#takeCalls(index, calls, first);
+    const failureHere = this.#takeCalls(called, calls, first);
     this.#waitFor(end);
     // Taken in any case: left behind, the next run would report it.
     const failureElsewhere = this.#takeFailure();
@@ -138,8 +170,7 @@ export class WorkerPool implements ThreadPool {
   }
 
   /** The caller's share of the work. Returns what a call of it threw. */
-  #takeCalls(index: number, calls: readonly (readonly number[])[], first: number): unknown {
-    const call = this.#exports[index]!;
+  #takeCalls({ call }: PoolFunction, calls: readonly (readonly number[])[], first: number): unknown {
     let failure: unknown;
     for (;;) {
       const ticket = Atomics.load(this.#words, words.claimed);

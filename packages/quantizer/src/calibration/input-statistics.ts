@@ -4,6 +4,7 @@ import {
   diagonalOf,
   type ErrorFeedback,
   type Kernels,
+  LinearAlgebra,
   type Pointer,
   permuteSymmetric,
 } from '@lbs/kernels';
@@ -114,12 +115,18 @@ export class InputStatistics {
       }
       return permuted;
     };
-    kernels.linearAlgebra.multiply({
+    new LinearAlgebra(kernels).multiply({
       ...{ rows, columns, depth: columns, output },
       left: place(weights),
       right: place(inOrder(drift)),
     });
-    kernels.linearAlgebra.multiplyByInverse({ input: output, output, rows, factor: upper, size: columns });
+    new LinearAlgebra(kernels).multiplyByInverse({
+      input: output,
+      output,
+      rows,
+      factor: upper,
+      size: columns,
+    });
     const change = kernels.float32(output.pointer, weights.length);
     const compensated = weights.slice();
     for (let start = 0; start < change.length; start += columns) {
@@ -151,7 +158,7 @@ export class InputStatistics {
     const matrix = kernels.float32(pointer, hessian.length);
     permuteSymmetric(hessian, matrix, columns, order);
     this.#damp(matrix);
-    kernels.linearAlgebra.inverseCholesky(pointer, columns);
+    new LinearAlgebra(kernels).inverseCholesky(pointer, columns);
     return pointer;
   }
 }

@@ -1,5 +1,5 @@
 import { NonFiniteWeightError } from '@lbs/format';
-import { type Kernels, mirrorUpper, type Pointer } from '@lbs/kernels';
+import { type Kernels, LinearAlgebra, mirrorUpper, type Pointer } from '@lbs/kernels';
 import type { CalibrationSequence, CalibrationStage } from './calibration-model.js';
 import { InputStatistics } from './input-statistics.js';
 
@@ -33,9 +33,9 @@ export function measureInputs(
       weightsOf[i]!.map((weight) => weight / total),
     );
     const read = copy(kernels, input);
-    kernels.linearAlgebra.accumulateGram({ input: read, tokens, weights, gram, size: columns });
+    new LinearAlgebra(kernels).accumulateGram({ input: read, tokens, weights, gram, size: columns });
     if (drift !== undefined) {
-      kernels.linearAlgebra.multiply({
+      new LinearAlgebra(kernels).multiply({
         ...{ rows: columns, columns, depth: tokens, weights, update: 'add' },
         left: { pointer: difference(kernels, original![i]!.input, input), stride: columns, transposed: true },
         right: { pointer: read, stride: columns },

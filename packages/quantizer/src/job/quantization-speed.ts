@@ -1,4 +1,4 @@
-import type { Kernels } from '@lbs/kernels';
+import { type Kernels, LinearAlgebra } from '@lbs/kernels';
 import { InputStatistics } from '../calibration/input-statistics.js';
 import type { ResolvedRule } from '../recipe/resolved-rule.js';
 import type { QuantizationWork } from './estimate-quantization.js';
@@ -41,9 +41,9 @@ export function measureSpeed(
     kernels.float32(gram, sampleColumns ** 2).fill(0);
     const update = { input, tokens: sampleRows, gram, size: sampleColumns };
     // The first run compiles.
-    kernels.linearAlgebra.accumulateGram(update);
-    const product =
-      seconds(() => kernels.linearAlgebra.accumulateGram(update)) / ((sampleRows * sampleColumns ** 2) / 2);
+    const algebra = new LinearAlgebra(kernels);
+    algebra.accumulateGram(update);
+    const product = seconds(() => algebra.accumulateGram(update)) / ((sampleRows * sampleColumns ** 2) / 2);
     const hessian = new Float32Array(sampleColumns ** 2);
     for (let i = 0; i < sampleColumns; i++) hessian[i * sampleColumns + i] = 1 + (i % 7);
     const statistics = new InputStatistics(kernels, { hessian }, sampleColumns);

@@ -5,6 +5,7 @@ import {
   scaleEncodingOf,
   writeScaleCode,
 } from '@lbs/format';
+import { CodeRefinement } from '@lbs/kernels';
 import { assignmentOf, packMatrixCodes } from '../solvers/codes-of-matrix.js';
 import { nearbyScales } from './nearby-scales.js';
 import type { Refinement } from './refinement.js';
@@ -31,7 +32,7 @@ export const coordinateDescent: Refinement = {
       });
     }
     const { format } = matrix;
-    const refinement = kernels.refineCodes({
+    const refinement = new CodeRefinement(kernels, {
       ...{ format, weights, rows, columns },
       hessian: statistics.dampedHessian(),
       start: assignmentOf(matrix),

@@ -1,5 +1,5 @@
 import { rowLayout, scaleEncodingOf } from '@lbs/format';
-import type { ChosenCodes, Kernels, Pointer } from '@lbs/kernels';
+import { type ChosenCodes, CodeSearch, type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
 import type { InputStatistics } from '../calibration/input-statistics.js';
 import { clippedRanges, groupRanges, reachingScales } from '../scales/group-ranges.js';
 import { minMaxScales } from '../scales/min-max-scales.js';
@@ -41,7 +41,7 @@ function clippedScales(matrix: ScaledMatrix, statistics: InputStatistics, kernel
   const best = minMaxScales(format, ranges, bases);
   const { bytes } = scaleEncodingOf(format);
   const least = new Float64Array(best.values.length).fill(Number.POSITIVE_INFINITY);
-  const search = kernels.searchCodes({ ...matrix, importance: statistics.importance });
+  const search = new CodeSearch(kernels, { ...matrix, importance: statistics.importance });
   try {
     const outputs = new GroupOutputs(matrix, statistics.hessian, kernels);
     for (let trial = 0; trial < clippingTrials; trial++) {
@@ -99,11 +99,12 @@ class GroupOutputs {
     const { weights, rows, columns, format } = matrix;
     const { groupSize } = format;
     const rounded = decodeCodes(matrix, scales, codes);
+    const algebra = new LinearAlgebra(kernels);
     kernels.float32(this.#errors, weights.length).set(rounded.map((value, i) => weights[i]! - value));
     for (let group = 0; group < this.#groups; group++) {
       const start = group * groupSize;
       const size = Math.min(groupSize, columns - start);
-      kernels.linearAlgebra.multiply({
+      algebra.multiply({
         ...{ rows, columns: size, depth: size },
         left: { pointer: this.#errors + 4 * start, stride: columns },
         right: { pointer: this.#moments + 4 * start * groupSize, stride: groupSize },

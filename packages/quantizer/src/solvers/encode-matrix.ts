@@ -1,5 +1,5 @@
 import { chooseSalientScales, type QuantizedMatrix, type SalientWeights } from '@lbs/format';
-import type { ChosenCodes, ErrorFeedback } from '@lbs/kernels';
+import { type ChosenCodes, CodeSearch, type ErrorFeedback } from '@lbs/kernels';
 import { createRowEncoder } from '../scales/row-encoder.js';
 import { type MatrixScales, searchScales } from '../scales/scale-search.js';
 import { searchStorableScales } from '../scales/storable-scales.js';
@@ -32,7 +32,7 @@ export function encodeMatrix(input: SolverInput, options: EncodingOptions): Quan
   const shape = { format, rows, columns, importance };
   const scales = chooseScales(input, options);
   const parameters = { scales: scales.values, ...(format.zeroPoint && { zeroPoints: scales.zeroPoints }) };
-  const search = kernels.searchCodes({ ...shape, weights });
+  const search = new CodeSearch(kernels, { ...shape, weights });
   try {
     if (!salient) return assemble(input, scales, search.choose(parameters, { feedback }));
     // Residuals that can be anything tell what dense codes are chosen when they need not serve the salient weights.
@@ -82,7 +82,7 @@ function chooseScales(
       }),
     });
   }
-  const search = kernels.searchCodes({ format, weights: fitted, rows, columns, importance });
+  const search = new CodeSearch(kernels, { format, weights: fitted, rows, columns, importance });
   try {
     return searchStorableScales(format, search, { weights: fitted, rows, columns, importance });
   } finally {

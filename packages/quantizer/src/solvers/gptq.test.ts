@@ -1,5 +1,5 @@
 import { createFormatRegistry, type NumberFormat } from '@lbs/format';
-import { createKernels, type ErrorFeedback } from '@lbs/kernels';
+import { CodeSearch, createKernels, type ErrorFeedback } from '@lbs/kernels';
 import { describe, expect, test } from 'vitest';
 import { defaultDamping, InputStatistics } from '../calibration/input-statistics.js';
 import { bytesOf, float32Of } from '../fixtures/base64.js';
@@ -33,7 +33,7 @@ function compare(
   const statistics = new InputStatistics(kernels, { hessian: hessianOf(layer) }, columns, damping);
   const feedback = feedbackOf(statistics, format);
   const { importance } = statistics;
-  const search = kernels.searchCodes({
+  const search = new CodeSearch(kernels, {
     format,
     weights: float32Of(layer.weights),
     rows,

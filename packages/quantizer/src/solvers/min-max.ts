@@ -1,3 +1,4 @@
+import { CodeSearch } from '@lbs/kernels';
 import { groupRanges, reachingScales } from '../scales/group-ranges.js';
 import { minMaxScales } from '../scales/min-max-scales.js';
 import type { MatrixScales } from '../scales/scale-search.js';
@@ -26,7 +27,7 @@ export function roundAtRange(
 ): Float32Array {
   const { kernels, ...matrix } = input;
   const scales = rangeScales(matrix);
-  const search = kernels.searchCodes({ ...matrix, importance });
+  const search = new CodeSearch(kernels, { ...matrix, importance });
   try {
     const codes = search.choose({
       scales: scales.values,

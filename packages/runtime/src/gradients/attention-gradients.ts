@@ -1,4 +1,4 @@
-import type { Kernels, Pointer } from '@lbs/kernels';
+import { type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 
 /** Queries whose scores are in memory together. */
@@ -56,7 +56,7 @@ export class AttentionGradients {
   }): void {
     const { operands, gradients, head, first, rows } = tile;
     const { heads, keyValueHeads, headSize } = this.config;
-    const algebra = this.kernels.linearAlgebra;
+    const algebra = new LinearAlgebra(this.kernels);
     // The last of these queries sees that many positions.
     const seen = first + rows;
     const keyHead = Math.floor((head * keyValueHeads) / heads);

@@ -1,4 +1,4 @@
-import type { Kernels, Pointer } from '@lbs/kernels';
+import { type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import type { LayerWeights, LinearLayer } from '../decoder/decoder-weights.js';
 import type { RotaryTables } from '../decoder/rotary-embedding.js';
@@ -24,6 +24,7 @@ export interface BlockGradientStep {
  * for what `down` put out.
  */
 export class BlockGradients {
+  private readonly algebra: LinearAlgebra;
   private readonly attention: AttentionGradients;
   /** The tables of the rotation back. */
   private readonly inverseRotary: RotaryTables;
@@ -55,6 +56,7 @@ export class BlockGradients {
   ) {
     const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = config;
     const arrayOf = (width: number) => kernels.allocate(4 * tokens * width);
+    this.algebra = new LinearAlgebra(kernels);
     this.attention = new AttentionGradients(config, kernels, tokens);
     this.inverseRotary = { cosines: rotary.cosines, sines: arrayOf(headSize / 2) };
     this.input = arrayOf(hiddenSize);
@@ -114,12 +116,17 @@ export class BlockGradients {
     const emit = (linear: LinearLayer, gradient: Pointer, width: number) =>
       onGradient(linear, kernels.float32(gradient, tokens * width));
     emit('down', this.residual, hiddenSize);
-    kernels.multiplyTransposed(weights.down, this.residual, this.activation, tokens);
+    this.algebra.multiplyTransposed(weights.down, {
+      input: this.residual,
+      output: this.activation,
+      tokens,
+    });
     this.backThroughSwiGlu(tokens);
     emit('up', up, intermediateSize);
     emit('gate', gate, intermediateSize);
-    kernels.multiplyTransposed(weights.gate, gate, this.normed, tokens);
-    kernels.multiplyTransposed(weights.up, up, this.normed, tokens, 'add');
+    const output = this.normed;
+    this.algebra.multiplyTransposed(weights.gate, { input: gate, output, tokens });
+    this.algebra.multiplyTransposed(weights.up, { input: up, output, tokens, update: 'add' });
     this.backThroughNorm(this.middle, weights.feedForwardNorm, tokens);
   }
 
@@ -148,7 +155,11 @@ export class BlockGradients {
     const { kernels, operands, operandGradients, inverseRotary } = this;
     const { hiddenSize, heads, keyValueHeads, headSize } = this.config;
     onGradient('attentionOutput', kernels.float32(this.residual, tokens * hiddenSize));
-    kernels.multiplyTransposed(weights.attentionOutput, this.residual, this.attended, tokens);
+    this.algebra.multiplyTransposed(weights.attentionOutput, {
+      input: this.residual,
+      output: this.attended,
+      tokens,
+    });
     this.attention.run(this.attended, operands, operandGradients, tokens);
     const layers = [
       { linear: 'value', gradient: operandGradients.values, heads: keyValueHeads },
@@ -161,7 +172,13 @@ export class BlockGradients {
         kernels.rotate(gradient, inverseRotary.cosines, inverseRotary.sines, shape);
       }
       onGradient(linear, kernels.float32(gradient, tokens * heads * headSize));
-      kernels.multiplyTransposed(weights[linear], gradient, this.normed, tokens, i === 0 ? 'set' : 'add');
+      const update = i === 0 ? 'set' : 'add';
+      this.algebra.multiplyTransposed(weights[linear], {
+        input: gradient,
+        output: this.normed,
+        tokens,
+        update,
+      });
     }
     this.backThroughNorm(this.input, weights.attentionNorm, tokens);
   }

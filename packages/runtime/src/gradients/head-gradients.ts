@@ -1,4 +1,4 @@
-import type { Kernels, Matrix, Pointer } from '@lbs/kernels';
+import { type Kernels, LinearAlgebra, type Matrix, type Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import { addNormGradient } from './norm-gradient.js';
 
@@ -20,6 +20,7 @@ export interface HeadWeights {
 
 /** The gradient of the loss with respect to the hidden states behind the last block, with working memory for a tile of tokens. */
 export class HeadGradients {
+  private readonly algebra: LinearAlgebra;
   private readonly hidden: Pointer;
   /** [tokenTile, hiddenSize] what the norm gives, later the gradient with respect to it. */
   private readonly normed: Pointer;
@@ -31,6 +32,7 @@ export class HeadGradients {
     private readonly kernels: Kernels,
   ) {
     const { hiddenSize, vocabularySize } = config;
+    this.algebra = new LinearAlgebra(kernels);
     this.hidden = kernels.allocate(4 * tokenTile * hiddenSize);
     this.normed = kernels.allocate(4 * tokenTile * hiddenSize);
     this.logits = kernels.allocate(4 * tokenTile * vocabularySize);
@@ -61,7 +63,7 @@ export class HeadGradients {
         kernels.float32(this.normed, rows * hiddenSize),
         kernels.float32(this.logits, rows * vocabularySize),
       );
-      kernels.multiplyTransposed(head, this.logits, this.normed, rows);
+      this.algebra.multiplyTransposed(head, { input: this.logits, output: this.normed, tokens: rows });
       addNormGradient(part(gradient), {
         input: part(hidden),
         weight: kernels.float32(finalNorm, hiddenSize),

@@ -1,2 +1,0 @@
-export { invertFactor } from './factor-block';
-export { productScratchBytes, updateProduct } from './product';

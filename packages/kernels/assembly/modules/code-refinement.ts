@@ -1,0 +1,1 @@
+export { refineStrip } from '../refine-codes';

@@ -1,0 +1,1 @@
+export { evaluateScales, searchCodes } from '../code-search';

@@ -1,0 +1,7 @@
+// What every token needs: products of one token, and all that is not a product.
+export { attend, rotate } from '../attention';
+export { multiplyDense } from '../dense';
+export { add, argmax, rmsNorm, swiGlu } from '../elementwise';
+export { exponentials } from '../exponential';
+export { quantizeActivations } from '../quantize-activations';
+export { multiplyVector, prepareVector } from '../vector-product';

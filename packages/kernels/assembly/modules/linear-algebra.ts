@@ -1,0 +1,2 @@
+export { invertFactor } from '../linear-algebra/factor-block';
+export { productScratchBytes, updateProduct } from '../linear-algebra/product';

@@ -1,0 +1,1 @@
+export { packRows, packSharedRows, unpackRows, unpackSharedRows } from '../pack';

@@ -1,0 +1,3 @@
+// Products of many tokens, and rows as float32: what decodes weights before it multiplies.
+export { dequantizeRow, multiplyPanels } from '../panel';
+export { transposeTokens } from '../salient';
