@@ -1,4 +1,5 @@
-"""Makes the golden vectors of src/fixtures from independent implementations.
+"""Makes the golden vectors of src/fixtures from independent implementations;
+make_codec_fixtures.py makes those of the GGUF codecs.
 
     python3 scripts/make_fixtures.py [--smollm2 SmolLM2.gguf] [--reference-tokenizer tokenizer.json]
 
@@ -7,13 +8,11 @@ committed; run this again only to add vectors.
 """
 
 import argparse
-import base64
 import hashlib
 import json
 import random
 from pathlib import Path
 
-import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader, GGUFWriter, dequantize, quantize
@@ -31,45 +30,6 @@ def write_json(name: str, value) -> None:
     """A list has one item a line, so that a difference shows."""
     text = json.dumps(value, indent=1) if isinstance(value, dict) else "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
     (FIXTURES / name).write_text(text + "\n")
-
-
-# Where the binary16 numbers of a block lie; all other bytes of a block may have any value.
-SCALES = {
-    Type.Q4_0: [0], Type.Q4_1: [0, 2], Type.Q5_0: [0], Type.Q5_1: [0, 2], Type.Q8_0: [0],
-    Type.Q4_K: [0, 2], Type.Q5_K: [0, 2], Type.Q6_K: [208],
-}  # fmt: skip
-
-
-def make_dequantized() -> None:
-    """Random blocks under random and extreme scales, and for what gguf-py can quantize also quantized values."""
-    generator = np.random.default_rng(7)
-    vectors = []
-    for kind in (Type.F32, Type.F16, Type.BF16, *SCALES):
-        parts = []
-        if kind.name[-1] != "K":
-            values = generator.standard_normal((4, 64)).astype(np.float32)
-            values[1] *= 1e-6
-            values[2] *= 6e3
-            values[3] = 0
-            parts.append(np.ascontiguousarray(quantize(values, kind)).view(np.uint8).reshape(-1))
-        size = gguf.GGML_QUANT_SIZES[kind][1]
-        if kind in SCALES:
-            raw = generator.integers(0, 256, (24, size), dtype=np.uint8)
-            for column in SCALES[kind]:
-                scales = generator.standard_normal((24, 1)).astype(np.float16)
-                scales[:4, 0] = np.array([6e-8, -65504, -0.0, 1e-5])
-                raw[:, column : column + 2] = scales.view(np.uint8)
-            parts.append(raw.reshape(-1))
-        data = np.concatenate(parts)
-        if kind == Type.F32:
-            expected = data.view(np.float32)
-        elif kind == Type.F16:
-            expected = data.view(np.float16).astype(np.float32)
-        else:
-            expected = dequantize(data.reshape(-1, size), kind).reshape(-1)
-        encoded = [base64.b64encode(array.tobytes()).decode() for array in (data, expected.astype("<f4"))]
-        vectors.append({"type": kind.name, "bytes": encoded[0], "values": encoded[1]})
-    write_json("dequantized.json", vectors)
 
 
 def make_safetensors() -> None:
@@ -233,7 +193,6 @@ if __name__ == "__main__":
     parser.add_argument("--reference-tokenizer", type=Path)
     arguments = parser.parse_args()
     FIXTURES.mkdir(exist_ok=True)
-    make_dequantized()
     make_safetensors()
     make_gguf()
     if arguments.smollm2:

@@ -1,3 +1,5 @@
+import { ggufTypeNamed } from './gguf-types.js';
+
 /** How the bytes of one type become values. */
 export interface GgufDequantizer {
   /** Of the type. */
@@ -7,22 +9,22 @@ export interface GgufDequantizer {
 }
 
 /** Writes the values of the block whose bytes begin at `offset` to `target`, from `index` on. */
-export type BlockDequantizer = (view: DataView, offset: number, target: Float32Array, index: number) => void;
+export type BlockDequantizer = (
+  bytes: Uint8Array,
+  offset: number,
+  target: Float32Array,
+  index: number,
+) => void;
 
-/** Makes a dequantizer from that of a block of `blockSize` elements in `bytesPerBlock` bytes. */
-export function blockwise(
-  name: string,
-  blockSize: number,
-  bytesPerBlock: number,
-  block: BlockDequantizer,
-): GgufDequantizer {
+/** Makes a dequantizer from that of one block; the type says how many elements and bytes a block has. */
+export function blockwise(name: string, block: BlockDequantizer): GgufDequantizer {
+  const { blockSize, bytesPerBlock } = ggufTypeNamed(name)!;
   return {
     name,
     dequantize(bytes) {
-      const view = new DataView(bytes.buffer);
       const blocks = bytes.length / bytesPerBlock;
       const target = new Float32Array(blocks * blockSize);
-      for (let i = 0; i < blocks; i++) block(view, i * bytesPerBlock, target, i * blockSize);
+      for (let i = 0; i < blocks; i++) block(bytes, i * bytesPerBlock, target, i * blockSize);
       return target;
     },
   };

@@ -61,7 +61,7 @@ describe('a crafted GGUF model', () => {
     let offset = 0;
     const list = Object.entries(tensors).map(([name, dimensions]) => {
       const tensor = { name, dimensions, type, offset };
-      offset += Math.ceil((dimensions.reduce((a, b) => a * b) * (type === 0 ? 4 : 8)) / 32) * 32;
+      offset += Math.ceil((dimensions.reduce((a, b) => a * b) * (type === 0 ? 4 : 36 / 32)) / 32) * 32;
       return tensor;
     });
     const entries = Object.entries({ ...base, ...metadata }).filter(([, entry]) => entry !== undefined);
@@ -128,6 +128,12 @@ describe('a crafted GGUF model', () => {
   });
 
   const { 'blk.0.ffn_up.weight': _, ...incomplete } = shapes;
+  const wideShapes = Object.fromEntries(
+    Object.entries(shapes).map(([name, sizes]) => [
+      name,
+      sizes.map((size) => (size === 8 || size === 12 ? 32 : size)),
+    ]),
+  );
   it.each([
     [
       'another architecture',
@@ -160,7 +166,16 @@ describe('a crafted GGUF model', () => {
       UnsupportedError,
       'tensor "model.layers.0.self_attn.q_proj.bias"',
     ],
-    ['weights that cannot be read', craft({}, shapes, 28), UnsupportedError, 'weights of type F64'],
+    [
+      'weights that cannot be read',
+      craft(
+        { 'llama.embedding_length': value.u32(32), 'llama.feed_forward_length': value.u32(32) },
+        wideShapes,
+        9,
+      ),
+      UnsupportedError,
+      'weights of type Q8_1',
+    ],
     [
       'a width beyond 2^53',
       craft({ 'llama.embedding_length': [10, u64(2n ** 63n)] }),

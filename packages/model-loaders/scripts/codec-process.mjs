@@ -1,0 +1,21 @@
+/*
+ * Runs the codecs for compare_codecs.py: reads requests `COMMAND TYPE INPUT OUTPUT` from the standard input, one a line, and
+ * answers each with the seconds that the codec alone took.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { ggufDequantizers } from '../dist/index.js';
+
+const commands = {
+  dequantize: (type, bytes) => ggufDequantizers.get(type).dequantize(bytes),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, type, input, output] = line.split(' ');
+  const bytes = Uint8Array.from(readFileSync(input));
+  const started = performance.now();
+  const result = commands[command](type, bytes);
+  const seconds = (performance.now() - started) / 1000;
+  writeFileSync(output, new Uint8Array(result.buffer, result.byteOffset, result.byteLength));
+  console.log(seconds);
+}
