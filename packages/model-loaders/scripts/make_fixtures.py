@@ -76,6 +76,18 @@ def make_gguf() -> None:
     writer.close()
 
 
+def make_split_gguf() -> None:
+    """Three files of one model, of which the first holds the metadata."""
+    writer = GGUFWriter(FIXTURES / "split.gguf", "test", split_max_tensors=2)
+    writer.add_string("general.name", "split")
+    for i in range(5):
+        writer.add_tensor(f"t{i}", np.arange(i + 1, dtype=np.float32) + 10 * i)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def make_smollm2(path: Path) -> None:
     reader = GGUFReader(path)
     rows = {}
@@ -195,6 +207,7 @@ if __name__ == "__main__":
     FIXTURES.mkdir(exist_ok=True)
     make_safetensors()
     make_gguf()
+    make_split_gguf()
     if arguments.smollm2:
         make_smollm2(arguments.smollm2)
         write_json("smollm2-tokenizer.json", golden_ids(smollm2_tokenizer(arguments.smollm2)))

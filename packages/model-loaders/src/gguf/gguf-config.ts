@@ -6,7 +6,7 @@ import type { GgufReader } from './gguf.js';
 
 /**
  * Reads the config of a model from the metadata of its GGUF file (`llama.*`). Throws UnsupportedError for other
- * architectures, scaled rotary embeddings and split files, and MalformedFileError.
+ * architectures and scaled rotary embeddings, and MalformedFileError.
  */
 export function parseGgufConfig(
   { metadata, tensors }: Pick<GgufReader, 'metadata' | 'tensors'>,
@@ -16,13 +16,6 @@ export function parseGgufConfig(
   if (architecture !== 'llama') {
     const problem = `general.architecture is ${describeValue(architecture)}`;
     throw new UnsupportedError(problem, { file, mend: 'Known: llama. Choose a model of that architecture.' });
-  }
-  const parts = metadata.get('split.count') ?? 1;
-  if (parts !== 1) {
-    throw new UnsupportedError(`this is one of ${parts} files`, {
-      file,
-      mend: 'Join them with `llama-gguf-split --merge`.',
-    });
   }
   const fields = new ConfigFields((key) => metadata.get(key), file);
   const hiddenSize = fields.size('llama.embedding_length');

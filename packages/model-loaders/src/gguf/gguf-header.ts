@@ -77,13 +77,16 @@ function readVersion(reader: GgufByteReader, file: string): number {
   // Big-endian files have no mark; their version number looks huge.
   const bigEndian = version > 0xffff && (version & 0xffff) === 0;
   if (!bigEndian && (version === 0 || version > 0xffff)) throw reader.malformed(`the version is ${version}`);
-  throw new UnsupportedError(
-    bigEndian ? 'this is a big-endian GGUF file' : `this is version ${version} of GGUF`,
-    {
+  if (bigEndian) {
+    throw new UnsupportedError('this is a big-endian GGUF file', {
       file,
-      mend: 'Versions 2 and 3, little-endian, are known. Convert the model again.',
-    },
-  );
+      mend: 'Convert it with `gguf-convert-endian FILE little` of the Python package gguf.',
+    });
+  }
+  throw new UnsupportedError(`this is version ${version} of GGUF`, {
+    file,
+    mend: 'Versions 2 and 3 are known. Convert the model again.',
+  });
 }
 
 function readAlignment(reader: GgufByteReader, metadata: ReadonlyMap<string, GgufValue>): number {

@@ -18,6 +18,9 @@ export const MAX_STRING_BYTES = 2 ** 24;
 /** The longest arrays are the tokens and merges of a tokenizer. */
 export const MAX_ARRAY_LENGTH = 2 ** 22;
 
+/** Elements of all arrays together: each takes more memory than the one byte that it may have in the file. */
+export const MAX_ARRAY_ELEMENTS = 2 ** 23;
+
 /** Each level of nesting is a level of recursion in the reader; no published file nests at all. */
 export const MAX_ARRAY_DEPTH = 4;
 
@@ -25,3 +28,6 @@ export const MAX_ARRAY_DEPTH = 4;
 export const MAX_KEY_BYTES = 65_535;
 export const MAX_TENSOR_NAME_BYTES = 64;
 export const MAX_DIMENSIONS = 4;
+
+/** As many files as those of the largest models, ten times over; every one of them costs an open file. */
+export const MAX_SHARDS = 10_000;

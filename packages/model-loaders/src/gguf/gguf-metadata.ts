@@ -1,6 +1,7 @@
 import type { GgufByteReader } from './gguf-byte-reader.js';
 import {
   MAX_ARRAY_DEPTH,
+  MAX_ARRAY_ELEMENTS,
   MAX_ARRAY_LENGTH,
   MAX_KEY_BYTES,
   MAX_METADATA_ENTRIES,
@@ -45,16 +46,28 @@ export function readMetadata(reader: GgufByteReader, count: number): ReadonlyMap
   }
   reader.assertRemaining(`metadata of ${count} entries`, count * LEAST_ENTRY_BYTES);
   const metadata = new Map<string, GgufValue>();
+  const arrays: ArrayBudget = { elements: MAX_ARRAY_ELEMENTS };
   for (let i = 0; i < count; i++) {
     const key = reader.string('a metadata key', MAX_KEY_BYTES);
     if (key === '') throw reader.malformed(`metadata key ${i} is empty`);
     if (metadata.has(key)) throw reader.malformed(`the metadata have the key "${key}" twice`);
-    metadata.set(key, readValue(reader, key, reader.uint32(), 0));
+    metadata.set(key, readValue(reader, key, reader.uint32(), 0, arrays));
   }
   return metadata;
 }
 
-function readValue(reader: GgufByteReader, key: string, type: number, depth: number): GgufValue {
+/** How many elements the arrays of a file may still have. */
+interface ArrayBudget {
+  elements: number;
+}
+
+function readValue(
+  reader: GgufByteReader,
+  key: string,
+  type: number,
+  depth: number,
+  arrays: ArrayBudget,
+): GgufValue {
   const scalar = scalars[type];
   if (scalar) return scalar.read(reader);
   if (type !== ARRAY)
@@ -68,7 +81,13 @@ function readValue(reader: GgufByteReader, key: string, type: number, depth: num
     `array "${key}" of ${length}`,
     length * (scalars[elementType]?.bytes ?? LEAST_ARRAY_BYTES),
   );
+  arrays.elements -= length;
+  if (arrays.elements < 0) {
+    throw reader.malformed(
+      `with "${key}" the arrays have more than the limit of ${MAX_ARRAY_ELEMENTS} elements together`,
+    );
+  }
   const values: GgufValue[] = [];
-  for (let i = 0; i < length; i++) values.push(readValue(reader, key, elementType, depth + 1));
+  for (let i = 0; i < length; i++) values.push(readValue(reader, key, elementType, depth + 1, arrays));
   return values;
 }

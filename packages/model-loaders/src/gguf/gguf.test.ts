@@ -191,6 +191,30 @@ describe('a crafted file', () => {
     await expect(open(crafted)).rejects.toThrow(MalformedFileError);
   });
 
+  it('is refused when its arrays together have too many elements', async () => {
+    // Three arrays of 2^22 bytes; lists of that length cannot be spread into a crafted file.
+    const length = 2 ** 22;
+    const header = (count: number) => [
+      ...new TextEncoder().encode('GGUF'),
+      ...u32(3),
+      ...u64(0),
+      ...u64(count),
+    ];
+    const entry = (key: string) => [...string(key), ...u32(9), ...u32(0), ...u64(length)];
+    const bytesOf = (keys: readonly string[]) => {
+      const file = new Uint8Array(24 + keys.length * (entry('a').length + length));
+      file.set(header(keys.length));
+      let at = 24;
+      for (const key of keys) {
+        file.set(entry(key), at);
+        at += entry(key).length + length;
+      }
+      return memorySource(file);
+    };
+    expect((await openGguf(bytesOf(['a', 'b']))).metadata.get('b')).toHaveLength(length);
+    await expect(openGguf(bytesOf(['a', 'b', 'c']))).rejects.toThrow(MalformedFileError);
+  });
+
   it.each<[string, CraftedGguf, string]>([
     ['version 1', { version: 1 }, 'version 1'],
     ['version 4', { version: 4 }, 'version 4'],

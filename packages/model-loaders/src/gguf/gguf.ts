@@ -56,10 +56,16 @@ export async function openGguf(
   };
 }
 
-/** The header does not say how long it is, so that it is read anew with twice the bytes until it fits. */
+/** The header does not say how long it is, so that it is parsed anew with twice the bytes until it fits. */
 async function readHeader(source: RandomAccessSource, signal: AbortSignal | undefined): Promise<GgufHeader> {
+  let bytes = new Uint8Array();
   for (let length = FIRST_READ_BYTES; ; length *= 2) {
-    const bytes = await readExactly(source, 0, Math.min(length, source.size), { signal });
+    const end = Math.min(length, source.size);
+    const more = await readExactly(source, bytes.length, end - bytes.length, { signal });
+    const grown = new Uint8Array(end);
+    grown.set(bytes);
+    grown.set(more, bytes.length);
+    bytes = grown;
     try {
       return parseGgufHeader(bytes, source.name, source.size);
     } catch (error) {

@@ -1,5 +1,5 @@
 import { access, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UnsupportedError } from '@lbs/format';
 import { openGgufModel } from '../gguf/open-gguf-model.js';
 import type { ModelSource } from '../model/model-source.js';
@@ -25,7 +25,7 @@ export function fileDirectory(path: string): ModelDirectory {
 }
 
 /**
- * Opens a published model: a Hugging Face directory, or a .gguf file. Its tensors are checked against its config;
+ * Opens a published model: a Hugging Face directory, or a .gguf file (of several the first). Its tensors are checked against its config;
  * no weight is read. Throws MalformedFileError, UnsupportedError, TensorMismatchError and FileAccessError.
  */
 export async function openModel(path: string, options: CancelOptions = {}): Promise<ModelSource> {
@@ -34,7 +34,10 @@ export async function openModel(path: string, options: CancelOptions = {}): Prom
     throw fileAccessError('the model cannot be opened', path, cause);
   });
   if (stats.isDirectory()) return openModelDirectory(fileDirectory(path), options);
-  if (/\.gguf$/i.test(path)) return openGgufModel(await openFileSource(path), options);
+  if (/\.gguf$/i.test(path)) {
+    const directory = fileDirectory(dirname(path));
+    return openGgufModel(await openFileSource(path), { ...options, directory });
+  }
   throw new UnsupportedError('this is neither a directory nor a .gguf file', {
     file: path,
     mend: 'Name the directory that holds config.json and model.safetensors, or a GGUF file.',
