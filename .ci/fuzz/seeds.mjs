@@ -9,6 +9,7 @@ import {
   storeMatrix,
   tensorChecksum,
 } from '../../packages/format/dist/index.js';
+import { ggufDequantizers } from '../../packages/model-loaders/dist/index.js';
 import { writeGguf } from './gguf-writer.mjs';
 
 const packages = new URL('../../packages/', import.meta.url);
@@ -325,21 +326,10 @@ const llamaTensors = [
   f32Tensor('output_norm.weight', [4]),
 ];
 
-/** A block of each type that has a dequantizer, and some that have none: [id, elements, bytes]. */
-const blocks = [
-  [0, 1, 4],
-  [1, 1, 2],
-  [2, 32, 18],
-  [3, 32, 20],
-  [6, 32, 22],
-  [7, 32, 24],
-  [8, 32, 34],
-  [12, 256, 144],
-  [13, 256, 176],
-  [14, 256, 210],
-  [30, 1, 2],
-  [10, 256, 84],
-  [39, 32, 17],
+/** Every type that can be read, and one that cannot. */
+const ggufTypes = [
+  ...ggufDequantizers.names.map((name) => ggufDequantizers.get(name)),
+  { id: 9, blockSize: 32, bytesPerBlock: 36 },
 ];
 
 export const ggufSeeds = [
@@ -354,14 +344,27 @@ export const ggufSeeds = [
     },
     tensors: [f32Tensor('t', [2, 3]), f32Tensor('scalar', [])],
   }),
-  ...blocks.map(([type, elements, length]) =>
+  ...ggufTypes.map(({ id, blockSize, bytesPerBlock }) =>
     writeGguf({
       metadata: {},
-      tensors: [{ name: 't', dimensions: [elements, 2], type, data: counting(2 * length) }],
+      tensors: [{ name: 't', dimensions: [blockSize, 2], type: id, data: counting(2 * bytesPerBlock) }],
     }),
   ),
   { bytes: fixture('from-python.gguf'), fields: [] },
 ];
+
+/** Blocks of each type; the first byte says of which. */
+export const ggufBlockSeeds = ggufDequantizers.names.map((name, i) => ({
+  bytes: Uint8Array.of(i, ...counting(2 * ggufDequantizers.get(name).bytesPerBlock)),
+}));
+
+/** Two files of one model; and each of them may be in the place of the other. */
+export const ggufShardSeeds = [0, 1].map((no) =>
+  writeGguf({
+    metadata: { 'split.no': no, 'split.count': 2, 'split.tensors.count': 2, 'general.architecture': 'llama' },
+    tensors: [f32Tensor(`t${no}`, [2])],
+  }),
+);
 
 export const ggufModelSeeds = [
   writeGguf({ metadata: { ...ggufConfig, ...ggufTokenizer }, tensors: llamaTensors }),

@@ -14,8 +14,10 @@ import {
 } from '../../packages/format/dist/index.js';
 import {
   createTokenizer,
+  ggufDequantizers,
   openGguf,
   openGgufModel,
+  openGgufShards,
   openSafetensors,
   openShardedSafetensors,
   parseConfig,
@@ -269,6 +271,40 @@ export const targets = [
     seeds: seeds.ggufSeeds,
     mutate: byteMutation(['GGUF', 'general.alignment', 't']),
     execute: async (input) => readAll(await openGguf(memorySource(input))),
+  },
+  {
+    name: 'gguf-blocks',
+    share: 4,
+    seeds: seeds.ggufBlockSeeds,
+    mutate: byteMutation(),
+    execute(input) {
+      const { names } = ggufDequantizers;
+      const { blockSize, bytesPerBlock, dequantize } = ggufDequantizers.get(
+        names[(input[0] ?? 0) % names.length],
+      );
+      const blocks = Math.floor(Math.max(input.length - 1, 0) / bytesPerBlock);
+      const values = dequantize(input.slice(1, 1 + blocks * bytesPerBlock));
+      promise(values.length === blocks * blockSize, `${values.length} values of ${blocks} blocks`);
+    },
+  },
+  {
+    name: 'gguf-shards',
+    share: 4,
+    seeds: seeds.ggufShardSeeds,
+    mutate: byteMutation(['split.no', 'split.count', 'split.tensors.count', 't0', 't1']),
+    async execute(input) {
+      const name = (no) => `m-0000${no + 1}-of-00002.gguf`;
+      const open = async (files) =>
+        readAll(
+          await openGgufShards(memorySource(files[0], name(0)), async (asked) =>
+            memorySource(files[1], asked),
+          ),
+        );
+      const [first, second] = seeds.ggufShardSeeds.map(({ bytes }) => bytes);
+      const outcomes = await Promise.allSettled([open([input, second]), open([first, input])]);
+      const refused = outcomes.find(({ reason }) => reason && !LbsError.isInstance(reason)) ?? outcomes[1];
+      if (refused.reason) throw refused.reason;
+    },
   },
   {
     name: 'gguf-model',

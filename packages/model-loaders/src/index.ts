@@ -9,6 +9,7 @@ export type { GgufDequantizer } from './gguf/gguf-dequantizer.js';
 export type { GgufValue } from './gguf/gguf-metadata.js';
 export { type OpenGgufShard, openGgufShards } from './gguf/gguf-shards.js';
 export { type TokenizerFiles, tokenizerFilesOfGguf } from './gguf/gguf-tokenizer.js';
+export type { GgufType } from './gguf/gguf-types.js';
 export { type OpenGgufModelOptions, openGgufModel } from './gguf/open-gguf-model.js';
 export * from './model/model-source.js';
 export { openModelDirectory } from './model/open-model-directory.js';

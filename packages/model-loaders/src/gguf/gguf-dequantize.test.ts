@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsonFixture } from '../fixtures/paths.js';
 import { ggufDequantizers } from './gguf-dequantize.js';
-import { ggufTypeNamed } from './gguf-types.js';
 
 const fromBase64 = (text: string) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 const golden = jsonFixture<{ type: string; bytes: string; values: string }[]>('dequantized.json');
@@ -18,8 +17,7 @@ describe('dequantized values', () => {
   });
 
   it.each(ggufDequantizers.names)('of %s take each block for itself', (name) => {
-    const { blockSize, bytesPerBlock } = ggufTypeNamed(name)!;
-    const { dequantize } = ggufDequantizers.get(name);
+    const { blockSize, bytesPerBlock, dequantize } = ggufDequantizers.get(name);
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 3 * bytesPerBlock, maxLength: 3 * bytesPerBlock }), (bytes) => {
         const all = dequantize(Uint8Array.from(bytes));

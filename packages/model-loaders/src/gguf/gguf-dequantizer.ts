@@ -1,9 +1,7 @@
-import { ggufTypeNamed } from './gguf-types.js';
+import { type GgufType, ggufTypeNamed } from './gguf-types.js';
 
-/** How the bytes of one type become values. */
-export interface GgufDequantizer {
-  /** Of the type. */
-  readonly name: string;
+/** A type whose bytes become values. */
+export interface GgufDequantizer extends GgufType {
   /** Values of whole blocks. `bytes` is a whole buffer, which may come back as the result. */
   dequantize(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
 }
@@ -18,9 +16,10 @@ export type BlockDequantizer = (
 
 /** Makes a dequantizer from that of one block; the type says how many elements and bytes a block has. */
 export function blockwise(name: string, block: BlockDequantizer): GgufDequantizer {
-  const { blockSize, bytesPerBlock } = ggufTypeNamed(name)!;
+  const type = ggufTypeNamed(name)!;
+  const { blockSize, bytesPerBlock } = type;
   return {
-    name,
+    ...type,
     dequantize(bytes) {
       const blocks = bytes.length / bytesPerBlock;
       const target = new Float32Array(blocks * blockSize);

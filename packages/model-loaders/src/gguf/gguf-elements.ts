@@ -1,5 +1,6 @@
 import { float32FromBfloat16, float32FromFloat16 } from '@lbs/format';
 import type { GgufDequantizer } from './gguf-dequantizer.js';
+import { ggufTypeNamed } from './gguf-types.js';
 
 /** Makes a dequantizer of elements that a typed array of the buffer already is. */
 function elementwise<Elements>(
@@ -7,7 +8,7 @@ function elementwise<Elements>(
   view: new (buffer: ArrayBuffer) => Elements,
   convert: (elements: Elements) => Float32Array<ArrayBuffer>,
 ): GgufDequantizer {
-  return { name, dequantize: (bytes) => convert(new view(bytes.buffer)) };
+  return { ...ggufTypeNamed(name)!, dequantize: (bytes) => convert(new view(bytes.buffer)) };
 }
 
 const rounded = (elements: ArrayLike<number>) => new Float32Array(elements);
@@ -16,8 +17,7 @@ const rounded = (elements: ArrayLike<number>) => new Float32Array(elements);
  * 64-bit integers as float32, rounded once. A double in between would round first; so of what is too long for it the
  * low bits become one bit that only says whether any of them is set.
  */
-function float32FromInt64(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
-  const words = new Int32Array(bytes.buffer);
+function float32FromInt64(words: Int32Array): Float32Array<ArrayBuffer> {
   const target = new Float32Array(words.length / 2);
   for (let i = 0; i < target.length; i++) {
     const high = words[2 * i + 1]!;
@@ -32,7 +32,7 @@ function float32FromInt64(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuf
 
 /** The types without blocks. Integers are the nearest float32, as in a conversion of numpy. */
 export const elementDequantizers = [
-  { name: 'F32', dequantize: (bytes) => new Float32Array(bytes.buffer) },
+  elementwise('F32', Float32Array<ArrayBuffer>, (values) => values),
   elementwise('F16', Uint16Array, (bits) => {
     const target = new Float32Array(bits.length);
     float32FromFloat16(bits, target);
@@ -47,5 +47,5 @@ export const elementDequantizers = [
   elementwise('I8', Int8Array, rounded),
   elementwise('I16', Int16Array, rounded),
   elementwise('I32', Int32Array, rounded),
-  { name: 'I64', dequantize: float32FromInt64 },
-] satisfies readonly GgufDequantizer[] as readonly GgufDequantizer[];
+  elementwise('I64', Int32Array, float32FromInt64),
+];
