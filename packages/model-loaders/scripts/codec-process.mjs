@@ -4,10 +4,11 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { ggufDequantizers } from '../dist/index.js';
+import { ggufDequantizers, ggufQuantizers } from '../dist/index.js';
 
 const commands = {
   dequantize: (type, bytes) => ggufDequantizers.get(type).dequantize(bytes),
+  quantize: (type, bytes) => ggufQuantizers.get(type).quantize(new Float32Array(bytes.buffer)),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

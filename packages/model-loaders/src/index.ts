@@ -7,8 +7,23 @@ export { parseGgufConfig } from './gguf/gguf-config.js';
 export { ggufDequantizers } from './gguf/gguf-dequantize.js';
 export type { GgufDequantizer } from './gguf/gguf-dequantizer.js';
 export type { GgufValue } from './gguf/gguf-metadata.js';
+export {
+  type GgufModel,
+  type GgufModelOptions,
+  type GgufModelTensor,
+  ggufOfModel,
+} from './gguf/gguf-of-model.js';
+export { ggufQuantizers } from './gguf/gguf-quantize.js';
+export type { GgufQuantizer } from './gguf/gguf-quantizer.js';
+export * from './gguf/gguf-serialize.js';
 export { type OpenGgufShard, openGgufShards } from './gguf/gguf-shards.js';
 export { type TokenizerFiles, tokenizerFilesOfGguf } from './gguf/gguf-tokenizer.js';
+export type {
+  GgufScalar,
+  GgufScalarType,
+  GgufTypedMetadata,
+  GgufTypedValue,
+} from './gguf/gguf-typed-value.js';
 export type { GgufType } from './gguf/gguf-types.js';
 export { type OpenGgufModelOptions, openGgufModel } from './gguf/open-gguf-model.js';
 export * from './model/model-source.js';

@@ -22,8 +22,8 @@ export interface GgufHeader {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 
-const MAGIC = 0x46554747; // "GGUF"
-const DEFAULT_ALIGNMENT = 32;
+export const MAGIC = 0x46554747; // "GGUF"
+export const DEFAULT_ALIGNMENT = 32;
 
 /** Name length, one character, dimension count, one dimension, type, offset. */
 const LEAST_TENSOR_BYTES = 33;

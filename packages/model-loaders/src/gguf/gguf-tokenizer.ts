@@ -4,7 +4,7 @@ import type { GgufReader } from './gguf.js';
 import type { GgufValue } from './gguf-metadata.js';
 
 /** What a value of `tokenizer.ggml.pre` stands for. */
-interface PreTokenizerKind {
+export interface PreTokenizerKind {
   readonly preTokenizers: readonly JsonObject[];
   readonly normalizer?: JsonObject;
   /** A word that is a token is not merged together from its bytes. */
@@ -39,7 +39,8 @@ const llama3: PreTokenizerKind = {
   addsBeginningOfSequence: true,
 };
 
-const kinds: Readonly<Record<string, PreTokenizerKind>> = {
+/** By their names in `tokenizer.ggml.pre`. */
+export const preTokenizerKinds: Readonly<Record<string, PreTokenizerKind>> = {
   'gpt-2': { preTokenizers: [byteLevel(true)] },
   smollm: { preTokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)] },
   'llama-bpe': llama3,
@@ -122,13 +123,13 @@ function kindOf(metadata: GgufReader['metadata'], file: string): PreTokenizerKin
     });
   }
   const pre = metadata.get('tokenizer.ggml.pre');
-  if (typeof pre !== 'string' || !Object.hasOwn(kinds, pre)) {
+  if (typeof pre !== 'string' || !Object.hasOwn(preTokenizerKinds, pre)) {
     throw new UnsupportedError(`tokenizer.ggml.pre is ${describeValue(pre)}`, {
       file,
-      mend: `Known: ${Object.keys(kinds).join(', ')}. Use the Hugging Face directory of the model.`,
+      mend: `Known: ${Object.keys(preTokenizerKinds).join(', ')}. Use the Hugging Face directory of the model.`,
     });
   }
-  return kinds[pre]!;
+  return preTokenizerKinds[pre]!;
 }
 
 function list(

@@ -5,6 +5,9 @@ export { type FinishJobOptions, JobDirectory, type JobSummary } from './job-dire
 export { jobDirectoryOf } from './job-files.js';
 export * from './open-job-directory.js';
 export { fileDirectory, openModel } from './open-model.js';
+export * from './write-gguf.js';
+export * from './write-gguf-file.js';
 export * from './write-model-directory.js';
 export type { ModelFilesOptions, ModelToWrite, WriteModelProgress } from './write-model-files.js';
+export type { BytesToWrite } from './write-pieces.js';
 export * from './write-safetensors.js';

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
 import {
   checksumMetadata,
   crc32,
@@ -10,10 +9,11 @@ import {
 } from '@lbs/format';
 import type { CancelOptions } from '../sources/random-access-source.js';
 import { writeAtomically } from './atomic-file.js';
+import { type BytesToWrite, piecesOf, writeAll } from './write-pieces.js';
 
 /** A tensor to be written, and its bytes or a function that makes them, whole or in pieces, when their turn comes. */
 export interface TensorToWrite extends SafetensorsTensorSpec {
-  readonly bytes: Uint8Array | (() => Uint8Array | Promise<Uint8Array> | AsyncIterable<Uint8Array>);
+  readonly bytes: BytesToWrite;
 }
 
 /** How far a file has been written. */
@@ -79,21 +79,3 @@ export async function writeSafetensors(
 }
 
 const none = new Uint8Array();
-
-async function* piecesOf(bytes: TensorToWrite['bytes']): AsyncGenerator<Uint8Array, void> {
-  const given = typeof bytes === 'function' ? await bytes() : bytes;
-  if (given instanceof Uint8Array) yield given;
-  else yield* given;
-}
-
-/** A system call writes less than 2^31 bytes. */
-const MAX_BYTES_PER_CALL = 2 ** 28;
-
-/** Writes at the end of what was written, or at `position`. */
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(bytes.length - done, MAX_BYTES_PER_CALL);
-    const at = position === undefined ? null : position + done;
-    done += (await handle.write(bytes, done, length, at)).bytesWritten;
-  }
-}
