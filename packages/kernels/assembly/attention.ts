@@ -1,13 +1,23 @@
+import { softcap } from './activations';
 import { innerProduct } from './dense';
 import { exponential } from './exponential';
 import { sumLanes, sumOfEachF32 } from './lanes';
 
 /**
- * Rotary position embedding in place on [tokens, heads, headDim], in the "rotate half" convention: dimension i turns with
- * dimension i + headDim / 2. `cosines` and `sines` are [positions, headDim / 2]; token t has position start + t.
+ * Rotary position embedding in place on the first `rotaryDim` dimensions of each head of [tokens, heads, headDim], in the "rotate half" convention:
+ * dimension i turns with dimension i + rotaryDim / 2. `cosines` and `sines` are [positions, rotaryDim / 2]; token t has position start + t.
  */
-export function rotate(values: usize, cosines: usize, sines: usize, tokens: u32, heads: u32, headDim: u32, start: u32): void {
-  const half = headDim >> 1;
+export function rotate(
+  values: usize,
+  cosines: usize,
+  sines: usize,
+  tokens: u32,
+  heads: u32,
+  headDim: u32,
+  rotaryDim: u32,
+  start: u32,
+): void {
+  const half = rotaryDim >> 1;
   const whole = half & ~3;
   for (let token: u32 = 0; token < tokens; token++) {
     const cosine = cosines + 4 * (start + token) * half;
@@ -135,10 +145,10 @@ function addReceived(scores: usize, length: u32, factor: f32, received: usize): 
 }
 
 /**
- * Causal attention: queries [tokens, heads, headDim] over keys and values [positions, kvHeads, headDim], token t sees positions 0 to
- * start + t. Head h reads key head h / (heads / kvHeads). headDim is a multiple of 4. Computes the heads from `firstHead` up to
+ * Causal attention: queries [tokens, heads, headDim] over keys and values [positions, kvHeads, headDim], token t sees the last `window` of
+ * positions 0 to start + t. Head h reads key head h / (heads / kvHeads). headDim is a multiple of 4. Computes the heads from `firstHead` up to
  * `endHead`. `scores` holds start + tokens + 4 floats. Where `received` [heads, receivedStride] is not 0, the attention that each position gets
- * from the tokens is added to it.
+ * from the tokens is added to it. Products are multiplied by `scale`; where `cap` is not 0, they are kept within it by its hyperbolic tangent.
  */
 export function attend(
   queries: usize,
@@ -155,19 +165,29 @@ export function attend(
   scores: usize,
   received: usize,
   receivedStride: u32,
+  scale: f32,
+  window: u32,
+  cap: f32,
 ): void {
-  const scale: f32 = 1 / sqrt(<f32>headDim);
   const stride = 4 * kvHeads * headDim;
   const headsPerKeyHead = heads / kvHeads;
   for (let head = firstHead; head < endHead; head++) {
     const offset = 4 * headDim * (head / headsPerKeyHead);
     for (let token: u32 = 0; token < tokens; token++) {
-      const length = start + token + 1;
+      const seen = start + token + 1;
+      const length = min(seen, window);
+      const first = seen - length;
+      const begin = offset + stride * first;
       const place = 4 * headDim * (token * heads + head);
-      const greatest = scoreKeys(queries + place, keys + offset, stride, headDim, length, scale, scores);
+      let greatest = scoreKeys(queries + place, keys + begin, stride, headDim, length, scale, scores);
+      if (cap) {
+        softcap(scores, cap, length);
+        // No score is above it.
+        greatest = cap;
+      }
       const sum = exponentialsAndSum(scores, length, greatest);
-      if (received) addReceived(scores, length, 1 / sum, received + 4 * head * receivedStride);
-      mixValues(scores, values + offset, stride, headDim, length, 1 / sum, output + place);
+      if (received) addReceived(scores, length, 1 / sum, received + 4 * (head * receivedStride + first));
+      mixValues(scores, values + begin, stride, headDim, length, 1 / sum, output + place);
     }
   }
 }

@@ -48,6 +48,56 @@ export function rmsNorm(input: usize, weight: usize, output: usize, tokens: u32,
   }
 }
 
+/**
+ * output = (input - mean) / sqrt(variance + epsilon) * weight + bias for each of `tokens` rows of `width`. Output may be the input. The variance is
+ * that of the differences to the mean, summed in a second pass.
+ */
+export function layerNorm(input: usize, weight: usize, bias: usize, output: usize, tokens: u32, width: u32, epsilon: f32): void {
+  const whole = width & ~3;
+  for (let token: u32 = 0; token < tokens; token++) {
+    let sums: v128 = f32x4.splat(0);
+    for (let i: u32 = 0; i < whole; i += 4) sums = f32x4.add(sums, v128.load(input + 4 * i));
+    let sum = sumLanes(sums);
+    for (let i = whole; i < width; i++) sum += load<f32>(input + 4 * i);
+    const mean: f32 = sum / <f32>width;
+    const means = f32x4.splat(mean);
+    let squares: v128 = f32x4.splat(0);
+    for (let i: u32 = 0; i < whole; i += 4) {
+      const difference = f32x4.sub(v128.load(input + 4 * i), means);
+      squares = f32x4.add(squares, f32x4.mul(difference, difference));
+    }
+    let square = sumLanes(squares);
+    for (let i = whole; i < width; i++) square += (load<f32>(input + 4 * i) - mean) * (load<f32>(input + 4 * i) - mean);
+    const factor: f32 = 1 / sqrt(square / <f32>width + epsilon);
+    const factors = f32x4.splat(factor);
+    for (let i: u32 = 0; i < whole; i += 4) {
+      const normed = f32x4.mul(f32x4.sub(v128.load(input + 4 * i), means), factors);
+      v128.store(output + 4 * i, f32x4.add(f32x4.mul(normed, v128.load(weight + 4 * i)), v128.load(bias + 4 * i)));
+    }
+    for (let i = whole; i < width; i++) {
+      const normed = (load<f32>(input + 4 * i) - mean) * factor;
+      store<f32>(output + 4 * i, normed * load<f32>(weight + 4 * i) + load<f32>(bias + 4 * i));
+    }
+    input += 4 * width;
+    output += 4 * width;
+  }
+}
+
+/** values[i] *= factor. */
+export function scale(values: usize, factor: f32, length: u32): void {
+  const factors = f32x4.splat(factor);
+  let i: u32 = 0;
+  for (; i + 4 <= length; i += 4) v128.store(values + 4 * i, f32x4.mul(v128.load(values + 4 * i), factors));
+  for (; i < length; i++) store<f32>(values + 4 * i, load<f32>(values + 4 * i) * factor);
+}
+
+/** values[i] = min(max(values[i], -limit), limit). */
+export function clamp(values: usize, limit: f32, length: u32): void {
+  for (let i: u32 = 0; i < length; i++) {
+    store<f32>(values + 4 * i, min(max(load<f32>(values + 4 * i), -limit), limit));
+  }
+}
+
 /** Index of the greatest value, the lowest of equal ones. NaN is never chosen; 0 where nothing is above -Infinity. */
 export function argmax(values: usize, length: u32): u32 {
   const whole = length & ~3;

@@ -91,6 +91,33 @@ describe('rmsNorm', () => {
   });
 });
 
+describe('layerNorm', () => {
+  it.each([0, 1e-5])('takes the mean off and divides by the deviation (epsilon %d)', (epsilon) => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 70 }),
+        fc.integer({ min: 1, max: 3 }),
+        seeds,
+        (width, tokens, seed) => {
+          // Far from 0, where a variance of one pass would lose its digits.
+          const input = randomActivations(tokens * width, seed).map((value) => value + 30);
+          const [weight, bias] = [randomActivations(width, seed + 1), randomActivations(width, seed + 2)];
+          const x = put(input);
+          kernels.layerNorm(x, { weight: put(weight), bias: put(bias) }, x, tokens, width, epsilon);
+          const expected = [...input].map((value, i) => {
+            const row = input.subarray(i - (i % width), i - (i % width) + width);
+            const mean = row.reduce((sum, v) => sum + v, 0) / width;
+            const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / width;
+            return ((value - mean) / Math.sqrt(variance + epsilon)) * weight[i % width]! + bias[i % width]!;
+          });
+          expectClose(kernels.float32(x, input.length), expected, 1e-4, 1e-4);
+        },
+      ),
+      { seed: 1 },
+    );
+  });
+});
+
 describe('rotate', () => {
   it('turns dimension i with dimension i + headDim / 2', () => {
     for (const headDim of [2, 6, 8, 64, 80]) {
@@ -111,6 +138,22 @@ describe('rotate', () => {
     }
   });
 
+  it('turns only the first dimensions where it is asked to', () => {
+    const [headDim, rotaryDim] = [20, 8];
+    const input = randomActivations(3 * headDim, 5);
+    const whole = put(input);
+    const angles = Array.from({ length: 3 * 4 }, (_, k) => k / 7);
+    const [cosines, sines] = [put(angles.map(Math.cos)), put(angles.map(Math.sin))];
+    kernels.rotate(whole, cosines, sines, { tokens: 3, heads: 1, headDim, rotaryDim, start: 0 });
+    const front = (values: Float32Array) => [...values].filter((_, i) => i % headDim < rotaryDim);
+    const part = put(front(input));
+    kernels.rotate(part, cosines, sines, { tokens: 3, heads: 1, headDim: rotaryDim, start: 0 });
+    const turned = kernels.float32(whole, input.length);
+    expect(front(turned)).toEqual([...kernels.float32(part, 3 * rotaryDim)]);
+    const back = (values: Float32Array) => [...values].filter((_, i) => i % headDim >= rotaryDim);
+    expect(back(turned)).toEqual(back(input));
+  });
+
   it('refuses an odd head', () => {
     expect(() => kernels.rotate(0, 0, 0, { tokens: 1, heads: 1, headDim: 3, start: 0 })).toThrow(
       'headDim must be even',
@@ -124,6 +167,9 @@ interface AttentionCase {
   kvHeads: number;
   headDim: number;
   start: number;
+  scale?: number;
+  window?: number;
+  softcap?: number;
 }
 
 interface AttentionReference {
@@ -139,7 +185,7 @@ function attendReference(
   v: Float32Array,
   shape: AttentionCase,
 ): AttentionReference {
-  const { tokens, heads, kvHeads, headDim, start } = shape;
+  const { tokens, heads, kvHeads, headDim, start, scale = 1 / Math.sqrt(headDim), softcap } = shape;
   const output: number[] = [];
   const received = new Array<number>(heads * (start + tokens)).fill(0);
   for (let t = 0; t < tokens; t++) {
@@ -149,7 +195,8 @@ function attendReference(
       const scores = Array.from({ length: start + t + 1 }, (_, p) => {
         let sum = 0;
         for (let i = 0; i < headDim; i++) sum += q[(t * heads + h) * headDim + i]! * k[at(p, i)]!;
-        return sum / Math.sqrt(headDim);
+        if (p <= start + t - (shape.window ?? Number.POSITIVE_INFINITY)) return Number.NEGATIVE_INFINITY;
+        return softcap ? softcap * Math.tanh((scale * sum) / softcap) : scale * sum;
       });
       const greatest = Math.max(...scores);
       const weights = scores.map((score) => Math.exp(score - greatest));
@@ -173,10 +220,11 @@ describe('attend', () => {
         fc.constantFrom([1, 1], [4, 4], [6, 2], [9, 3]),
         fc.constantFrom(4, 12, 16, 64, 80),
         fc.integer({ min: 0, max: 40 }),
+        fc.constantFrom({}, { window: 1 }, { window: 7 }, { scale: 0.3 }, { softcap: 2, window: 13 }),
         seeds,
-        (tokens, [heads, kvHeads], headDim, start, seed) => {
+        (tokens, [heads, kvHeads], headDim, start, more, seed) => {
           const mark = kernels.mark();
-          const shape = { tokens, heads: heads!, kvHeads: kvHeads!, headDim, start };
+          const shape = { tokens, heads: heads!, kvHeads: kvHeads!, headDim, start, ...more };
           const cacheLength = (start + tokens) * kvHeads! * headDim;
           const q = randomActivations(tokens * heads! * headDim, seed).map((x) => sharpness * x);
           const k = randomActivations(cacheLength, seed + 1);
@@ -232,6 +280,15 @@ describe('store', () => {
     const cache = put([1, 2, 3, 4, 0, 0, 0, 0, 9]);
     kernels.store(put([5, 6, 7, 8]), cache, 2, 2, 2);
     expect([...kernels.float32(cache, 9)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
+
+describe('copyColumns', () => {
+  it('moves columns of every row', () => {
+    const target = put([9, 9, 9, 9, 9, 9]);
+    const copy = { rows: 2, width: 2, sourceColumns: 4, firstSource: 1, targetColumns: 3, firstTarget: 1 };
+    kernels.copyColumns(put([1, 2, 3, 4, 5, 6, 7, 8]), target, copy);
+    expect([...kernels.float32(target, 6)]).toEqual([9, 2, 3, 9, 6, 7]);
   });
 });
 

@@ -17,8 +17,10 @@ export {
 } from './code-search.js';
 export type { InverseProduct } from './inverse-product.js';
 export {
+  type Activation,
   type AttentionShape,
   type AttentionSums,
+  type ColumnCopy,
   createKernels,
   type Kernels,
   type KernelsOptions,

@@ -23,8 +23,40 @@ export interface AttentionShape {
   readonly headDim: number;
   /** Position of the first new token. */
   readonly start: number;
+  /** What products of queries and keys are multiplied with. Default 1 / sqrt(headDim). */
+  readonly scale?: number | undefined;
+  /** Positions that a token sees, itself the last of them. Default all. */
+  readonly window?: number | undefined;
+  /** Scores x become cap * tanh(x / cap). Default: they stay as they are. */
+  readonly softcap?: number | undefined;
   /** Where the attention that each position receives is added up. */
   readonly received?: AttentionSums | undefined;
+}
+
+/** What is rotated. */
+export interface RotationShape extends Pick<AttentionShape, 'tokens' | 'heads' | 'headDim' | 'start'> {
+  /** Dimensions at the front of each head that turn; default all of them. */
+  readonly rotaryDim?: number | undefined;
+}
+
+/** `activate` of assembly/activations.ts. */
+const activationKinds = { silu: 0, gelu: 1, geluTanh: 2, relu: 3 } as const;
+
+/**
+ * x / (1 + e^-x); x times the normal distribution function (arXiv 1606.08415), exactly or with its approximation by the hyperbolic tangent; or
+ * max(x, 0).
+ */
+export type Activation = keyof typeof activationKinds;
+
+/** Columns of one array that are copied to columns of another, row by row. */
+export interface ColumnCopy {
+  readonly rows: number;
+  /** Columns to copy. */
+  readonly width: number;
+  readonly sourceColumns: number;
+  readonly firstSource: number;
+  readonly targetColumns: number;
+  readonly firstTarget: number;
 }
 
 /** Sums of attention probabilities over tokens, float32 [heads, stride]: of each head for each position. */
@@ -46,7 +78,14 @@ export interface KernelsOptions {
 }
 
 /** How many multiplications of a matrix product take as long as one element of these, as measured (0.04 ns each). */
-const elementWork = { rmsNorm: 5, rotate: 3, exponential: 45, swiGlu: 50 } as const;
+const elementWork = {
+  rmsNorm: 5,
+  rotate: 3,
+  exponential: 45,
+  swiGlu: 50,
+  activation: 60,
+  layerNorm: 8,
+} as const;
 
 /** More than any machine that this is made for has cores; a number above it is a mistake. */
 const mostThreads = 256;
@@ -193,16 +232,49 @@ export class Kernels {
   }
 
   /**
-   * Rotary position embedding in place on [tokens, heads, headDim], where dimension i turns with dimension i + headDim / 2.
-   * `cosines` and `sines` are [positions, headDim / 2]; token t has position start + t.
+   * output [tokens, width] = (input - mean) / sqrt(variance + epsilon) * weight [width] + bias [width] (arXiv 1607.06450). Output may be the
+   * input.
    */
-  rotate(values: Pointer, cosines: Pointer, sines: Pointer, shape: Omit<AttentionShape, 'kvHeads'>): void {
-    if (shape.headDim % 2) throw new InvalidArgumentError(`headDim must be even, not ${shape.headDim}`);
-    const { tokens, heads, headDim, start } = shape;
+  layerNorm(
+    input: Pointer,
+    { weight, bias }: { readonly weight: Pointer; readonly bias: Pointer },
+    output: Pointer,
+    tokens: number,
+    width: number,
+    epsilon: number,
+  ): void {
+    this.#pool.split(
+      'layerNorm',
+      { count: tokens, step: 1, work: elementWork.layerNorm * width },
+      (first, end) => {
+        const offset = 4 * first * width;
+        return [input + offset, weight, bias, output + offset, end - first, width, epsilon];
+      },
+    );
+  }
+
+  /**
+   * Rotary position embedding in place on the first `rotaryDim` dimensions of each head of [tokens, heads, headDim], where dimension i turns
+   * with dimension i + rotaryDim / 2. `cosines` and `sines` are [positions, rotaryDim / 2]; token t has position start + t.
+   */
+  rotate(values: Pointer, cosines: Pointer, sines: Pointer, shape: RotationShape): void {
+    const { tokens, heads, headDim, rotaryDim = headDim, start } = shape;
+    if (rotaryDim % 2) throw new InvalidArgumentError(`headDim must be even, not ${rotaryDim}`);
     const width = heads * headDim;
     this.#pool.split('rotate', { count: tokens, step: 1, work: elementWork.rotate * width }, (first, end) => {
-      return [values + 4 * first * width, cosines, sines, end - first, heads, headDim, start + first];
+      const count = end - first;
+      return [values + 4 * first * width, cosines, sines, count, heads, headDim, rotaryDim, start + first];
     });
+  }
+
+  /** Copies columns of source [rows, sourceColumns] to columns of target [rows, targetColumns]. The two must not overlap. */
+  copyColumns(source: Pointer, target: Pointer, copy: ColumnCopy): void {
+    const { rows, width, sourceColumns, firstSource, targetColumns, firstTarget } = copy;
+    const values = this.float32(0, this.#arena.memory.buffer.byteLength / 4);
+    for (let row = 0; row < rows; row++) {
+      const begin = source / 4 + row * sourceColumns + firstSource;
+      values.copyWithin(target / 4 + row * targetColumns + firstTarget, begin, begin + width);
+    }
   }
 
   /** Copies new keys or values [tokens, width] into a cache [capacity, width] at position `start`; width = kvHeads * headDim. */
@@ -217,10 +289,12 @@ export class Kernels {
 
   /**
    * Causal attention: output [tokens, heads, headDim] from queries of that shape over caches of keys and values
-   * [capacity, kvHeads, headDim]. Token t sees the positions 0 to start + t; scores are scaled by 1 / sqrt(headDim).
+   * [capacity, kvHeads, headDim]. Token t sees the positions 0 to start + t, or the last `window` of them.
    */
   attend(queries: Pointer, keys: Pointer, values: Pointer, output: Pointer, shape: AttentionShape): void {
-    const { tokens, heads, kvHeads, headDim, start, received } = shape;
+    const { tokens, heads, kvHeads, headDim, start, received, window = 2 ** 32 - 1, softcap = 0 } = shape;
+    // Rounded twice, as the quotient of float32 numbers is.
+    const scale = shape.scale ?? Math.fround(1 / Math.fround(Math.sqrt(headDim)));
     if (headDim % 4) throw new InvalidArgumentError(`headDim must be a multiple of 4, not ${headDim}`);
     if (heads % kvHeads)
       throw new InvalidArgumentError(`${heads} heads are not a multiple of ${kvHeads} key heads`);
@@ -231,7 +305,7 @@ export class Kernels {
         const scratch = this.#arena.allocate(4 * (start + tokens + 4));
         return [
           ...([queries, keys, values, output, tokens, heads, kvHeads, headDim, start, first, end] as const),
-          ...([scratch, received?.pointer ?? 0, received?.stride ?? 0] as const),
+          ...([scratch, received?.pointer ?? 0, received?.stride ?? 0, scale, window, softcap] as const),
         ];
       });
     });
@@ -242,6 +316,40 @@ export class Kernels {
     this.#pool.split('swiGlu', { count: length, step: 16, work: elementWork.swiGlu }, (first, end) => {
       return [gate + 4 * first, up + 4 * first, output + 4 * first, end - first];
     });
+  }
+
+  /** output[i] = activation(gate[i]), times up[i] where there is an `up`. Output may be either input. */
+  activate(
+    activation: Activation,
+    operands: { readonly gate: Pointer; readonly up?: Pointer | undefined; readonly output: Pointer },
+    length: number,
+  ): void {
+    const { gate, up, output } = operands;
+    this.#pool.split('activate', { count: length, step: 16, work: elementWork.activation }, (first, end) => {
+      const offset = 4 * first;
+      return [
+        activationKinds[activation],
+        gate + offset,
+        up === undefined ? 0 : up + offset,
+        output + offset,
+        end - first,
+      ];
+    });
+  }
+
+  /** values[i] *= factor. */
+  scale(values: Pointer, factor: number, length: number): void {
+    this.#wasm.scale(values, factor, length);
+  }
+
+  /** values[i] = min(max(values[i], -limit), limit). */
+  clamp(values: Pointer, limit: number, length: number): void {
+    this.#wasm.clamp(values, limit, length);
+  }
+
+  /** values[i] = cap * tanh(values[i] / cap). */
+  softcap(values: Pointer, cap: number, length: number): void {
+    this.#wasm.softcap(values, cap, length);
   }
 
   /** target[i] += source[i]. */

@@ -92,6 +92,7 @@ describe('results on 2 and 4 threads are those of one thread, bit for bit', () =
     { tokens: 1, heads: 9, kvHeads: 3, headDim: 64, start: 21 },
     { tokens: 6, heads: 4, kvHeads: 2, headDim: 12, start: 0 },
     { tokens: 3, heads: 1, kvHeads: 1, headDim: 4, start: 2 },
+    { tokens: 5, heads: 6, kvHeads: 2, headDim: 20, start: 9, scale: 0.3, window: 4, softcap: 2 },
   ])('attend %o', (shape) => {
     const { tokens, heads, kvHeads, headDim, start } = shape;
     const size = tokens * heads * headDim;
@@ -104,6 +105,22 @@ describe('results on 2 and 4 threads are those of one thread, bit for bit', () =
       kernels.attend(queries!, keys!, values!, output, shape);
       return kernels.float32(output, size);
     });
+  });
+
+  it('layerNorm and activate', () => {
+    for (const tokens of [1, 3, 21]) {
+      const width = 30;
+      compare((kernels) => {
+        const [values, weight, bias] = [tokens * width, width, width].map((length, i) =>
+          put(kernels, randomActivations(length, i)),
+        );
+        const normed = kernels.allocate(4 * tokens * width);
+        kernels.layerNorm(values!, { weight: weight!, bias: bias! }, normed, tokens, width, 1e-5);
+        kernels.activate('gelu', { gate: normed, up: values, output: normed }, tokens * width);
+        kernels.activate('geluTanh', { gate: normed, output: normed }, tokens * width);
+        return kernels.float32(normed, tokens * width);
+      });
+    }
   });
 
   it('rotate, rmsNorm and swiGlu', () => {

@@ -3,6 +3,7 @@
 
 /** What assembly/modules/decoding.ts exports. */
 export interface DecodingExports {
+  activate(kind: number, gate: number, up: number, output: number, length: number): void;
   add(target: number, source: number, length: number): void;
   argmax(values: number, length: number): number;
   attend(
@@ -20,8 +21,21 @@ export interface DecodingExports {
     scores: number,
     received: number,
     receivedStride: number,
+    scale: number,
+    window: number,
+    cap: number,
   ): void;
+  clamp(values: number, limit: number, length: number): void;
   exponentials(values: number, length: number): void;
+  layerNorm(
+    input: number,
+    weight: number,
+    bias: number,
+    output: number,
+    tokens: number,
+    width: number,
+    epsilon: number,
+  ): void;
   multiplyDense(
     weights: number,
     rows: number,
@@ -68,8 +82,11 @@ export interface DecodingExports {
     tokens: number,
     heads: number,
     headDim: number,
+    rotaryDim: number,
     start: number,
   ): void;
+  scale(values: number, factor: number, length: number): void;
+  softcap(values: number, cap: number, length: number): void;
   swiGlu(gate: number, up: number, output: number, length: number): void;
 }
 
