@@ -1,9 +1,6 @@
 import type { NumberFormat } from '@lbs/format';
 import { type GroupRanges, reachingScales } from './group-ranges.js';
-import type { MatrixScales } from './scale-search.js';
-import { nearestScales, type ScaleBases } from './storable-scales.js';
-
-const largestZeroPoint = 255;
+import { largestZeroPoint, type MatrixScales, nearestScales, type ScaleBases } from './matrix-scales.js';
 
 /**
  * The storable scales nearest to those that reach the ranges' ends, and zero-points that put the least level on the low end, rounded, within the

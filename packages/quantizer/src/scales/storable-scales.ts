@@ -1,14 +1,8 @@
-import {
-  type NumberFormat,
-  partSizes,
-  readScaleCode,
-  rowLayout,
-  scaleEncodingOf,
-  writeScaleCode,
-} from '@lbs/format';
+import { type NumberFormat, partSizes, scaleEncodingOf, writeScaleCode } from '@lbs/format';
 import type { CodeSearch } from '@lbs/kernels';
 import { groupRanges, reachingScales } from './group-ranges.js';
-import type { MatrixScales } from './scale-search.js';
+import { chooseScaleBases, type MatrixScales } from './matrix-scales.js';
+import { ScaleTrial } from './scale-trial.js';
 
 /** Steps of the coarse search, in octaves around the scale that just reaches the largest weight of a group. */
 const coarseSteps = Array.from({ length: 11 }, (_, i) => 2 ** (-(i - 1) / 8));
@@ -30,7 +24,7 @@ interface WeightMatrix {
  * Chooses the scales of all groups of a matrix at once, among those that can be stored, by the least importance-weighted squared error: a
  * coarse logarithmic grid below the scale that just reaches the largest weight, and the closed-form fit to the levels chosen at its best point.
  * Then a finer grid around it and another fit; or where scales are relative to a base, which follows from the largest scale found so far, the
- * codes around it. For formats without zero-points.
+ * codes around it. Each scale is tried with the zero-points at which it falls short of both ends of the weights by as much, or nearly.
  */
 export function searchStorableScales(
   format: NumberFormat,
@@ -40,29 +34,30 @@ export function searchStorableScales(
   const sizes = partSizes(format, matrix.rows, matrix.columns);
   const encoding = scaleEncodingOf(format);
   const { base } = encoding;
-  const reaching = reachingScales(format, groupRanges(format, matrix));
+  const ranges = groupRanges(format, matrix);
+  const reaching = reachingScales(format, ranges);
   const storable = base
     ? (scale: number) => scale
     : (scale: number) => encoding.decode(encoding.nearest(scale, 1), 1);
-  const trial = new ScaleTrial(search, reaching.map(storable));
+  const trial = new ScaleTrial(format, search, ranges, reaching.map(storable));
   for (const step of coarseSteps) trial.consider(reaching.map((scale) => storable(scale * step)));
-  trial.consider(closedFormScales(format, search, matrix, trial.best).map(storable));
+  trial.consider(closedFormScales(format, search, matrix, trial).map(storable));
   if (!base) {
     const coarse = trial.best.slice();
     for (const step of fineSteps) trial.consider(coarse.map((scale) => storable(scale * step)));
-    trial.consider(closedFormScales(format, search, matrix, trial.best).map(storable));
+    trial.consider(closedFormScales(format, search, matrix, trial).map(storable));
     const scales = new Uint8Array(sizes.scales);
     for (const [i, scale] of trial.best.entries()) {
       writeScaleCode(scales, encoding.bytes, i, encoding.nearest(scale, 1));
     }
-    return { values: trial.best, scales, scaleBases: new Uint8Array(), zeroPoints: new Uint8Array() };
+    return { values: trial.best, scales, scaleBases: new Uint8Array(), zeroPoints: trial.zeroPoints };
   }
 
   const { scaleBases, baseOf } = chooseScaleBases(format, trial.best, matrix);
   const nearest = Float64Array.from(trial.best, (scale, i) => encoding.nearest(scale, baseOf[i]!));
   const valuesOf = (codes: Float64Array) =>
     Float32Array.from(codes, (code, i) => encoding.decode(code, baseOf[i]!));
-  const relative = new ScaleTrial(search, valuesOf(nearest));
+  const relative = new ScaleTrial(format, search, ranges, valuesOf(nearest));
   const codes = nearest.slice();
   for (let step = -nearbyCodes; step <= nearbyCodes; step++) {
     // Codes past the last one stand for 0 or for no number, and are not better than anything.
@@ -71,79 +66,7 @@ export function searchStorableScales(
   }
   const scales = new Uint8Array(sizes.scales);
   for (const [i, code] of codes.entries()) writeScaleCode(scales, encoding.bytes, i, code);
-  return { values: relative.best, scales, scaleBases, zeroPoints: new Uint8Array() };
-}
-
-/** The bases that the scales of a matrix are stored against. */
-export interface ScaleBases {
-  /** As encoded; empty where the encoding has none. */
-  readonly scaleBases: Uint8Array;
-  /** [rows, groups] the base of each scale; 1 where the encoding has none. */
-  readonly baseOf: Float64Array;
-}
-
-/** Chooses the bases for scales [rows, groups] by the largest scale of each base's span. */
-export function chooseScaleBases(
-  format: NumberFormat,
-  scales: Float32Array,
-  { rows, columns }: { readonly rows: number; readonly columns: number },
-): ScaleBases {
-  const { base } = scaleEncodingOf(format);
-  const scaleBases = new Uint8Array(partSizes(format, rows, columns).scaleBases);
-  const baseOf = new Float64Array(scales.length).fill(1);
-  if (!base) return { scaleBases, baseOf };
-  const span = (base.span === 'row' ? 1 : rows) * rowLayout(format, columns).groups;
-  for (let from = 0; from < scales.length; from += span) {
-    const largest = scales.subarray(from, from + span).reduce((a, b) => Math.max(a, b), 0);
-    writeScaleCode(scaleBases, base.encoding.bytes, from / span, base.choose(largest));
-    const code = readScaleCode(scaleBases, base.encoding.bytes, from / span);
-    baseOf.fill(base.encoding.decode(code, 1), from, from + span);
-  }
-  return { scaleBases, baseOf };
-}
-
-/** The storable scales nearest to ideal ones [rows, groups]: as encoded, and the numbers that they stand for. */
-export function nearestScales(
-  format: NumberFormat,
-  ideal: Float32Array,
-  { baseOf }: ScaleBases,
-): Pick<MatrixScales, 'values' | 'scales'> {
-  const encoding = scaleEncodingOf(format);
-  const scales = new Uint8Array(encoding.bytes * ideal.length);
-  const values = new Float32Array(ideal.length);
-  for (const [i, scale] of ideal.entries()) {
-    const code = encoding.nearest(scale, baseOf[i]!);
-    writeScaleCode(scales, encoding.bytes, i, code);
-    values[i] = encoding.decode(code, baseOf[i]!);
-  }
-  return { values, scales };
-}
-
-/** Keeps for each group the best of the scales that were tried. */
-class ScaleTrial {
-  private readonly least: Float64Array;
-
-  constructor(
-    private readonly search: CodeSearch,
-    /** [rows, groups] first guesses. A group whose guess is 0 keeps it: its weights are 0. */
-    readonly best: Float32Array,
-  ) {
-    this.least = Float64Array.from(best, (scale) => (scale > 0 ? Number.POSITIVE_INFINITY : 0));
-  }
-
-  /** Tries scales [rows, groups]; returns the groups for which they are better than all before. */
-  consider(scales: Float32Array): number[] {
-    const finite = scales.map((scale) => (Number.isFinite(scale) ? scale : 0));
-    const errors = this.search.errors({ scales: finite });
-    const better: number[] = [];
-    for (let i = 0; i < errors.length; i++) {
-      if (!(errors[i]! < this.least[i]!) || !(finite[i]! > 0)) continue;
-      this.least[i] = errors[i]!;
-      this.best[i] = finite[i]!;
-      better.push(i);
-    }
-    return better;
-  }
+  return { values: relative.best, scales, scaleBases, zeroPoints: relative.zeroPoints };
 }
 
 /** [rows, groups] for each group <weight, level> / <level, level>, weighted with the importance, of the levels that the present scales choose. */
@@ -151,9 +74,9 @@ function closedFormScales(
   { groupSize, sharedBits, sharingBlock, levelTable: { levels, centre } }: NumberFormat,
   search: CodeSearch,
   { weights, rows, columns, importance }: WeightMatrix,
-  scales: Float32Array,
+  { best: scales, zeroPoints }: Pick<ScaleTrial, 'best' | 'zeroPoints'>,
 ): Float32Array {
-  const { codes, shared } = search.choose({ scales });
+  const { codes, shared } = search.choose({ scales, ...(zeroPoints.length > 0 && { zeroPoints }) });
   const groups = Math.ceil(columns / groupSize);
   const blocks = Math.ceil(columns / sharingBlock);
   const blockSize = sharedBits > 0 ? sharingBlock : groupSize;
@@ -170,8 +93,9 @@ function closedFormScales(
       const group = row * groups + Math.floor(from / groupSize);
       let product = products[group]!;
       let square = squares[group]!;
+      const zeroPoint = zeroPoints[group] ?? 0;
       for (let column = from; column < to; column++) {
-        const level = offsets[(codes[start + column]! << sharedBits) | low]!;
+        const level = offsets[(codes[start + column]! << sharedBits) | low]! - zeroPoint;
         const counts = importance[importanceStart + column]!;
         product += counts * weights[start + column]! * level;
         square += counts * level * level;

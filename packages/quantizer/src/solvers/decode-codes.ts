@@ -1,6 +1,6 @@
 import { type NumberFormat, rowLayout } from '@lbs/format';
 import type { ChosenCodes } from '@lbs/kernels';
-import type { MatrixScales } from '../scales/scale-search.js';
+import type { MatrixScales } from '../scales/matrix-scales.js';
 
 /** [rows, columns] the weights that codes stand for before they are packed, salient weights left out. */
 export function decodeCodes(

@@ -1,7 +1,6 @@
 import { chooseSalientScales, type QuantizedMatrix, type SalientWeights } from '@lbs/format';
 import { type ChosenCodes, CodeSearch, type ErrorFeedback } from '@lbs/kernels';
-import { createRowEncoder } from '../scales/row-encoder.js';
-import { type MatrixScales, searchScales } from '../scales/scale-search.js';
+import type { MatrixScales } from '../scales/matrix-scales.js';
 import { searchStorableScales } from '../scales/storable-scales.js';
 import { packMatrixCodes } from './codes-of-matrix.js';
 import { decodeCodes } from './decode-codes.js';
@@ -71,17 +70,6 @@ function chooseScales(
   const fitted = salient ? weights.slice() : weights;
   for (const index of salient ?? []) fitted[index] = 0;
   if (fitScales) return fitScales({ weights: fitted, rows, columns, format });
-  if (format.zeroPoint) {
-    const ofRow = (values: Float32Array, r: number) => values.subarray(r * columns, (r + 1) * columns);
-    return searchScales(format, createRowEncoder(format), {
-      rows,
-      columns,
-      row: (r) => ({
-        weights: ofRow(fitted, r),
-        importance: importance.length === columns ? importance : ofRow(importance, r),
-      }),
-    });
-  }
   const search = new CodeSearch(kernels, { format, weights: fitted, rows, columns, importance });
   try {
     return searchStorableScales(format, search, { weights: fitted, rows, columns, importance });

@@ -1,7 +1,11 @@
 import { InvalidArgumentError, type NumberFormat, rowLayout } from '@lbs/format';
 import { groupRanges } from '../scales/group-ranges.js';
-import type { MatrixScales } from '../scales/scale-search.js';
-import { chooseScaleBases, nearestScales } from '../scales/storable-scales.js';
+import {
+  chooseScaleBases,
+  largestZeroPoint,
+  type MatrixScales,
+  nearestScales,
+} from '../scales/matrix-scales.js';
 import { encodeMatrix, type ScaledMatrix } from './encode-matrix.js';
 import type { Solver } from './solver.js';
 
@@ -10,8 +14,6 @@ const mostSteps = 20;
 const norm = 0.7;
 const firstPenalty = 10;
 const penaltyGrowth = 1.01;
-
-const largestZeroPoint = 255;
 
 /**
  * Half-quadratic quantization (HQQ, Badri and Shaji 2023, https://mobiusml.github.io/hqq_blog), which needs no calibration: scales from the least

@@ -1,8 +1,7 @@
 import { CodeSearch } from '@lbs/kernels';
 import { groupRanges, reachingScales } from '../scales/group-ranges.js';
+import { chooseScaleBases, type MatrixScales } from '../scales/matrix-scales.js';
 import { minMaxScales } from '../scales/min-max-scales.js';
-import type { MatrixScales } from '../scales/scale-search.js';
-import { chooseScaleBases } from '../scales/storable-scales.js';
 import { decodeCodes } from './decode-codes.js';
 import { encodeMatrix, type ScaledMatrix } from './encode-matrix.js';
 import type { Solver, SolverInput } from './solver.js';

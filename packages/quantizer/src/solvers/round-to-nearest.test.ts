@@ -10,20 +10,17 @@ import {
   type NumberFormat,
   nf4LevelTable,
   numberFormats,
-  readScaleCode,
   type ScaleEncodingName,
-  scaleEncodingOf,
   scaleEncodings,
   storeMatrix,
   unsignedLevelTable,
 } from '@lbs/format';
-import { createKernels } from '@lbs/kernels';
+import { CodeSearch, createKernels } from '@lbs/kernels';
 import { selectTopK } from '@lbs/topk-saliency';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { normalWeights } from '../fixtures/normal-weights.js';
-import { GroupSearch } from '../scales/group-search.js';
-import { createRowEncoder } from '../scales/row-encoder.js';
+import { minMax } from './min-max.js';
 import { roundToNearest } from './round-to-nearest.js';
 
 const kernels = await createKernels();
@@ -52,7 +49,7 @@ function quantized(weights: Float32Array, columns: number, format: NumberFormat,
   return roundToNearest.solve({ weights, rows, columns, format, salient, kernels });
 }
 
-describe('the row encoder', () => {
+describe('the choice of shared bits', () => {
   const small = [
     defineNumberFormat({ name: 'b2-s1x4', privateBits: 2, sharedBits: 1, sharingBlock: 4, groupSize: 16 }),
     defineNumberFormat({ name: 'b1-s2x4', privateBits: 1, sharedBits: 2, sharingBlock: 4, groupSize: 16 }),
@@ -69,10 +66,10 @@ describe('the row encoder', () => {
   test.each(small)(
     '$name: no choice of shared and private codes has a smaller error (brute force)',
     (format) => {
-      const encoder = createRowEncoder(format);
       const doubled = doubledLevels(format.levelTable);
       const importance = fc.float({ min: 0, max: 4, noNaN: true });
-      const block = fc.array(fc.tuple(fc.float({ min: -20, max: 20, noNaN: true }), importance), {
+      const weight = fc.integer({ min: -20_000, max: 20_000 }).map((thousandths) => thousandths / 1000);
+      const block = fc.array(fc.tuple(weight, importance), {
         minLength: 4,
         maxLength: 4,
       });
@@ -94,18 +91,20 @@ describe('the row encoder', () => {
               least = Math.min(least, error);
             }
           }
-          const group = { weights, importance: weighting, start: 0, end: 4 };
-          const error = encoder.error(group, scale);
-          expect(error).toBeLessThanOrEqual(least * (1 + 1e-9) + 1e-12);
-          expect(error).toBeGreaterThanOrEqual(least * (1 - 1e-9) - 1e-12);
-
-          const into = { codes: new Uint8Array(4), sharedCodes: new Uint8Array(1) };
-          encoder.encode(group, scale, into);
-          const encoded = [...into.codes].reduce(
-            (sum, code, i) => sum + errorOf(code * 2 ** format.sharedBits + into.sharedCodes[0]!, i),
+          const shape = { format, weights, rows: 1, columns: 4, importance: weighting };
+          const search = new CodeSearch(kernels, shape);
+          const parameters = { scales: Float32Array.of(scale) };
+          const [error] = search.errors(parameters);
+          const { codes, shared } = search.choose(parameters);
+          search.release();
+          const encoded = [...codes].reduce(
+            (sum, code, i) => sum + errorOf(code * 2 ** format.sharedBits + shared[0]!, i),
             0,
           );
-          expect(encoded).toBeCloseTo(error, 6);
+          // Errors are computed in float32, from weights of up to 20.
+          const tolerance = 1e-4 * Math.sqrt(least) + 1e-5;
+          expect(Math.abs(error! - least)).toBeLessThan(tolerance);
+          expect(Math.abs(encoded - least)).toBeLessThan(tolerance);
         }),
         { numRuns: 200 },
       );
@@ -130,22 +129,13 @@ describe('round to nearest', () => {
     fc.assert(
       fc.property(fc.array(finiteWeight, { minLength: 1, maxLength: 100 }), (values) => {
         const weights = Float32Array.from(values);
-        const encoder = createRowEncoder(format);
-        const everything = new Float32Array(weights.length).fill(1);
-        const matrix = quantized(weights, weights.length, format);
-        const encoding = scaleEncodingOf(format);
-        const { base } = encoding;
-        const baseValue = base
-          ? base.encoding.decode(readScaleCode(matrix.scaleBases, base.encoding.bytes, 0), 1)
-          : 1;
-        let simple = 0;
-        for (let start = 0; start < weights.length; start += format.groupSize) {
-          const end = Math.min(start + format.groupSize, weights.length);
-          const group = { weights, importance: everything, start, end };
-          const search = new GroupSearch(format, encoder, group);
-          const scale = encoding.decode(encoding.nearest(search.reaching, baseValue), baseValue);
-          simple += encoder.error(group, scale, undefined, search.zeroPoint);
-        }
+        const rows = 1;
+        const columns = weights.length;
+        const matrix = quantized(weights, columns, format);
+        const simple = squaredError(
+          weights,
+          dequantize(minMax.solve({ weights, rows, columns, format, kernels })),
+        );
         const found = squaredError(weights, dequantize(matrix));
         // What storing the scale may cost: half a step of binary16 (of its subnormals too) or of the log8 grid.
         const energy = weights.reduce((sum, weight) => sum + weight * weight, 0);
