@@ -81,8 +81,8 @@ export async function runQuantizationJob(job: QuantizationJob): Promise<Quantiza
 
 function show(line: ProgressLine, progress: QuantizationProgress): void {
   const { stage, block, blocks, tensor, relativeError, weightsDone, weightsTotal, secondsLeft } = progress;
-  if (stage === 'allocating') {
-    line.update(0, `choosing formats, ${(100 * progress.allocated!).toFixed(0)} % done`, null);
+  if (stage === 'preparing') {
+    line.update(0, `measuring sensitivities, ${(100 * progress.prepared!).toFixed(0)} % done`, null);
     return;
   }
   const share = weightsDone / weightsTotal;

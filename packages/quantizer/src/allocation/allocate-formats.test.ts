@@ -150,3 +150,30 @@ test('scores by Fisher information differentiate the loss', async () => {
   expect(tensors.filter(({ name }) => name.endsWith('salient.weight_scale'))).toHaveLength(blocks.length);
   await expect(quantizeModel(source, fisher, { kernels })).rejects.toThrow(/needs a calibration text/);
 });
+
+test('a budget and scores by Fisher information share one measurement, whose progress is told', async () => {
+  let measurements = 0;
+  const model = modelOf({});
+  const counted: CalibrationModel = {
+    ...model,
+    measureOutputGradients(texts, options) {
+      measurements++;
+      options?.onProgress?.({ done: 1, total: 1 });
+      return model.measureOutputGradients!(texts, options);
+    },
+  };
+  const both = parseRecipe({
+    ...recipe,
+    rules: [{ ...recipe.rules[0]!, salient: { score: 'fisher-error', amount: { fraction: 0.01 } } }],
+  });
+  const shares: number[] = [];
+  await quantizeModel(source, both, {
+    kernels,
+    calibration: { model: counted, sequences },
+    onProgress: ({ stage, prepared }) => stage === 'preparing' && shares.push(prepared!),
+  });
+  expect(measurements).toBe(1);
+  expect(shares[0]).toBe(0.5);
+  expect(shares.at(-1)).toBe(1);
+  expect(shares).toEqual([...shares].sort((a, b) => a - b));
+});

@@ -7,6 +7,7 @@ import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, ResolvedRule } from '../recipe/resolved-rule.js';
 import { expectedSalientCount } from '../recipe/salient-amount.js';
 import { fisherSensitivity } from '../sensitivity/fisher-sensitivity.js';
+import type { ModelSensitivities } from '../sensitivity/sensitivity.js';
 import type { ModelWeights } from '../source/model-weights.js';
 import { checkMatrix } from '../source/weight-tensor.js';
 import { allocateBits, type StorageChoice } from './allocate-bits.js';
@@ -18,8 +19,10 @@ export interface AllocationOptions {
   readonly model: CalibrationModel;
   readonly sequences: readonly (readonly number[])[];
   readonly kernels: Kernels;
+  /** By what the budget names, where they are known already. */
+  readonly sensitivities?: ModelSensitivities | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Share of the work that is done, 0 to 1. */
+  /** Share of the work that is done, 0 to 1: sensitivities are the first half. */
   readonly onProgress?: ((share: number) => void) | undefined;
 }
 
@@ -36,7 +39,7 @@ export async function allocateFormats(
   const { budget, ...rest } = recipe;
   if (!budget) return recipe;
   const plan = new QuantizationPlan(source, recipe, options.parts);
-  const matrices = await measureChoices(source, plan, budget.by ?? fisherSensitivity.name, options);
+  const matrices = await measureChoices(source, plan, sensitivityOf(budget), options);
   const chosen = allocateBits(
     matrices.map(({ choices }) => choices),
     'bitsPerWeight' in budget
@@ -63,6 +66,11 @@ export async function allocateFormats(
   };
 }
 
+/** What the formats of a budget are chosen by. */
+export function sensitivityOf({ by = fisherSensitivity.name }: NonNullable<Recipe['budget']>): string {
+  return by;
+}
+
 interface MatrixChoices {
   readonly module: string;
   readonly rule: ResolvedRule;
@@ -74,12 +82,14 @@ async function measureChoices(
   source: ModelWeights,
   plan: QuantizationPlan,
   by: string,
-  { parts, model, sequences, kernels, signal, onProgress }: AllocationOptions,
+  { parts, model, sequences, kernels, sensitivities: known, signal, onProgress }: AllocationOptions,
 ): Promise<MatrixChoices[]> {
-  const sensitivities = await parts.sensitivities.get(by).measure({
-    ...{ source, model, sequences, signal },
-    onProgress: ({ done, total }) => onProgress?.((0.5 * done) / total),
-  });
+  const sensitivities =
+    known ??
+    (await parts.sensitivities.get(by).measure({
+      ...{ source, model, sequences, signal },
+      onProgress: ({ done, total }) => onProgress?.((0.5 * done) / total),
+    }));
   const matrices: MatrixChoices[] = [];
   let weightsDone = 0;
   for (const [name, rule] of plan.targets) {

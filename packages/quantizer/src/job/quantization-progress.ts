@@ -1,12 +1,12 @@
 /** How far a job is. */
 export interface QuantizationProgress {
   /**
-   * What has just been done: a part of the allocation of formats (`allocating`), finished work of an earlier run was found (`resuming`), a sequence was
+   * What has just been done: a part of what comes first, the measuring of gradients and the allocation of formats (`preparing`), finished work of an earlier run was found (`resuming`), a sequence was
    * computed through a stage of the block (`measuring`), or a matrix was quantized (`quantizing`).
    */
-  readonly stage: 'allocating' | 'resuming' | 'measuring' | 'quantizing';
-  /** Share of the allocation that is done, 0 to 1. */
-  readonly allocated: number | undefined;
+  readonly stage: 'preparing' | 'resuming' | 'measuring' | 'quantizing';
+  /** Share of the preparation that is done, 0 to 1. */
+  readonly prepared: number | undefined;
   /** The decoder block at work, from 0; undefined outside of the blocks and where none is calibrated. */
   readonly block: number | undefined;
   /** Number of blocks that are calibrated. */
@@ -26,7 +26,7 @@ export interface QuantizationProgress {
 
 /** What a report says of the work itself. */
 type Step = Pick<QuantizationProgress, 'stage'> &
-  Partial<Pick<QuantizationProgress, 'allocated' | 'block' | 'tensor' | 'relativeError'>>;
+  Partial<Pick<QuantizationProgress, 'prepared' | 'block' | 'tensor' | 'relativeError'>>;
 
 /**
  * Measures a job and tells what is left. Quantizing a matrix takes time by its weights; all else that a calibrated block needs (reading, computing
@@ -84,10 +84,10 @@ export class ProgressTracker {
     return result;
   }
 
-  tell({ stage, allocated, block, tensor, relativeError }: Step): void {
+  tell({ stage, prepared, block, tensor, relativeError }: Step): void {
     this.report?.({
       stage,
-      allocated,
+      prepared,
       block,
       blocks: this.blocks,
       tensor,

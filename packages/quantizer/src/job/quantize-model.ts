@@ -8,7 +8,7 @@ import {
   storeMatrix,
 } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
-import { allocateFormats } from '../allocation/allocate-formats.js';
+import { allocateFormats, sensitivityOf } from '../allocation/allocate-formats.js';
 import type {
   CalibrationBlock,
   CalibrationModel,
@@ -101,17 +101,24 @@ export async function quantizeModel(
   const kernels = options.kernels ?? (await createKernels());
   const calibrated = given.needsStatistics ? calibration : undefined;
   const progress = new ProgressTracker(given.weights, calibrated?.model.blocks ?? 0, options.onProgress);
+  const prepared = (share: number) => progress.tell({ stage: 'preparing', prepared: share });
+  const halves = recipe.budget ? 2 : 1;
+  const sensitivities =
+    given.needsGradients && calibration
+      ? await fisherSensitivity.measure({
+          ...{ source, ...calibration, signal },
+          onProgress: ({ done, total }) => prepared(done / total / halves),
+        })
+      : undefined;
+  const isKnown = recipe.budget && sensitivityOf(recipe.budget) === fisherSensitivity.name;
   const allocated = calibration
     ? await allocateFormats(source, recipe, {
         ...{ ...calibration, parts, kernels, signal },
-        onProgress: (share) => progress.tell({ stage: 'allocating', allocated: share }),
+        sensitivities: isKnown ? sensitivities : undefined,
+        onProgress: prepared,
       })
     : recipe;
   const plan = new QuantizationPlan(source, allocated, parts);
-  const sensitivities =
-    plan.needsGradients && calibration
-      ? await fisherSensitivity.measure({ source, ...calibration, signal })
-      : undefined;
   const job = new QuantizationJob(source, allocated, plan, {
     ...{ parts, kernels, sensitivities, signal },
     storage: options.storage ?? new MemoryJobStorage(),
