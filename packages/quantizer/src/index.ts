@@ -23,7 +23,7 @@ export * from './scales/group-ranges.js';
 export * from './scales/matrix-scales.js';
 export * from './scales/min-max-scales.js';
 export * from './scales/storable-scales.js';
-export * from './sensitivity/fisher-sensitivity.js';
+export { fisherSensitivity } from './sensitivity/fisher-sensitivity.js';
 export * from './sensitivity/output-error-sensitivity.js';
 export * from './sensitivity/sensitivity.js';
 export * from './solvers/clip-search.js';

@@ -81,6 +81,18 @@ describe('estimateQuantization', () => {
     );
   });
 
+  test('counts the gradients of an allocation, on a part of the sequences', () => {
+    const calibration = { blocks: 2, sequences: Array(16).fill(10), width: 8, stages: [], headWeights: 100 };
+    const recipe: Recipe = {
+      name: 'budget',
+      rules: [{ targets: ['re:.*_proj'], format: nf4.name, candidates: [lbs3.name], solver: 'rtn' }],
+      budget: { bitsPerWeight: 4 },
+    };
+    const stages = [{ columns: 8, weights: 50 }];
+    const { work } = estimateQuantization(source, recipe, { calibration: { ...calibration, stages } });
+    expect(work.products).toBe(8 * 10 * (4 * 2 * 50 + 2 * 100));
+  });
+
   test('does not depend on the number of blocks for its memory', () => {
     const stages = [{ columns: 96, weights: 9216 }];
     const memoryOf = (blocks: number) =>

@@ -2,6 +2,7 @@ import { expectedBytes, expectedCopiedBytes } from '../recipe/expected-bytes.js'
 import { QuantizationPlan, weightsOf } from '../recipe/quantization-plan.js';
 import type { Recipe } from '../recipe/recipe.js';
 import { type QuantizerParts, type ResolvedRule, standardParts } from '../recipe/resolved-rule.js';
+import { mostGradientSequences } from '../sensitivity/fisher-sensitivity.js';
 import type { ModelWeights } from '../source/model-weights.js';
 
 /** The sizes of a calibration, as far as work and memory depend on them. */
@@ -22,7 +23,7 @@ export interface CalibrationSize {
 export interface QuantizationWork {
   /** Weights to be quantized by each rule. */
   readonly solving: ReadonlyMap<ResolvedRule, number>;
-  /** Multiplications of the matrix products that run the sequences and measure their second moments. */
+  /** Multiplications of the matrix products that run the sequences, and measure their second moments and gradients. */
   readonly products: number;
   /** Sum of columns^3 over the Hessians that are factorized. */
   readonly factorizations: number;
@@ -78,6 +79,8 @@ export function estimateQuantization(
   const measured = plan.needsStatistics ? calibration : undefined;
   const streams = recipe.errorPropagation ? 2 : 1;
   const measuresGradients = budget !== undefined || plan.needsGradients;
+  const { products, factorizations } = calibrationWork(measured, streams);
+  const ofGradients = measuresGradients && calibration ? gradientProducts(calibration) : 0;
   return {
     matrices: plan.targets.size,
     quantizedWeights: plan.weights,
@@ -86,7 +89,7 @@ export function estimateQuantization(
     copiedBytes,
     outputBytes: quantizedBytes + copiedBytes,
     memoryBytes: memoryBytes(source, plan, measured, { streams, gradients: measuresGradients }),
-    work: { solving, ...calibrationWork(measured, streams) },
+    work: { solving, products: products + ofGradients, factorizations },
   };
 }
 
@@ -108,6 +111,17 @@ function calibrationWork(
     factorizations += columns ** 3;
   }
   return { products: blocks * products, factorizations: blocks * factorizations };
+}
+
+/**
+ * Multiplications of the gradients: forward to the loss, forward again before each block is differentiated, back through it, and forward for the squares
+ * of its inputs.
+ */
+function gradientProducts({ blocks, sequences, stages, headWeights }: CalibrationSize): number {
+  const share = Math.min(1, mostGradientSequences / sequences.length);
+  const tokens = share * sequences.reduce((sum, length) => sum + length, 0);
+  const blockWeights = stages.reduce((sum, { weights }) => sum + weights, 0);
+  return tokens * (4 * blocks * blockWeights + 2 * headWeights);
 }
 
 /**

@@ -8,7 +8,7 @@ import {
 } from './sensitivity.js';
 
 /** Sequences on which gradients are measured: more change little, and each takes three to four forward passes. */
-const mostSequences = 8;
+export const mostGradientSequences = 8;
 
 /**
  * By the Fisher information of the model's own predictions: squared gradients of the layers' outputs by token, times the squares of what the layers
@@ -23,7 +23,7 @@ export const fisherSensitivity: Sensitivity = {
         mend: 'Open it with openCalibrationModel of @lbs/runtime, or allocate bits by "output-error".',
       });
     }
-    const sequences = spread(all, mostSequences);
+    const sequences = spread(all, mostGradientSequences);
     const gradients = await model.measureOutputGradients(sequences, { signal, onProgress });
     const squares = await sumOverInputs(
       { source, model, sequences, signal },
