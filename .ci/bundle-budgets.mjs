@@ -3,6 +3,11 @@ const besideTheDecoder = ['packing', 'linear-algebra', 'code-search', 'code-refi
   (name) => `/kernels/dist/generated/${name}-wasm.js`,
 );
 
+/** Files that a page loads only in the place of others of the same size: the kernels for engines without relaxed SIMD. */
+export const otherwiseLoaded = ['decoding', 'prefill'].map(
+  (name) => `/kernels/dist/generated/${name}-wasm.js`,
+);
+
 /**
  * What a page pays for imports, everything that they pull in included. `budget` is the greatest size in bytes, minified
  * and gzipped; raise one only with a reason in the commit.

@@ -1,15 +1,15 @@
 /**
- * Bundles the packages as a web page would, from what they built, and prints what they weigh. Fails where a bundle needs
+ * Bundles the packages as a web page would, from what they built, and prints what the files weigh that it loads. Fails where a bundle needs
  * one of Node's modules, or is over its budget (bundle-budgets.mjs).
  *
  *     node .ci/check-bundles.mjs
  */
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { bundles } from './bundle-budgets.mjs';
+import { bundles, otherwiseLoaded } from './bundle-budgets.mjs';
 import { isProgram } from './is-program.mjs';
 import { repositoryRoot } from './workspace.mjs';
 
@@ -54,6 +54,8 @@ export async function measureBundle({ code, budget, withoutTables = false, absen
     const { outputFiles, metafile } = await build({
       stdin: { contents: code, resolveDir },
       bundle: true,
+      splitting: true,
+      outdir: resolveDir,
       minify: true,
       format: 'esm',
       platform: 'browser',
@@ -64,12 +66,21 @@ export async function measureBundle({ code, budget, withoutTables = false, absen
       logLevel: 'silent',
       write: false,
     });
-    const minified = outputFiles[0].contents.length;
-    const gzipped = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+    const inputsOf = ({ path }) =>
+      Object.entries(metafile.outputs).flatMap(([output, { inputs }]) =>
+        resolve(output) === path ? Object.entries(inputs) : [],
+      );
+    const endsWithOneOf = (path, ends) => ends.some((end) => path.endsWith(end));
+    const loaded = outputFiles.filter(
+      (file) => !inputsOf(file).some(([path]) => endsWithOneOf(path, otherwiseLoaded)),
+    );
+    const sum = (sizeOf) => loaded.reduce((total, { contents }) => total + sizeOf(contents), 0);
+    const minified = sum((contents) => contents.length);
+    const gzipped = sum((contents) => gzipSync(contents, { level: 9 }).length);
     const over = `over its budget of ${kilobytes(budget)} by ${gzipped - budget} bytes`;
-    const unwanted = Object.values(metafile.outputs)
-      .flatMap(({ inputs }) => Object.entries(inputs))
-      .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && absent.some((end) => path.endsWith(end)))
+    const unwanted = outputFiles
+      .flatMap(inputsOf)
+      .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && endsWithOneOf(path, absent))
       .map(([path]) => `holds ${path}, which it does not use`);
     return { minified, gzipped, problems: [...(gzipped > budget ? [over] : []), ...unwanted] };
   } catch (error) {

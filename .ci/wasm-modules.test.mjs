@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   findMemoryFlags,
-  moduleNames,
   moduleProblems,
   sharedExports,
   sizeLimit,
+  wasmModules,
 } from '../packages/kernels/scripts/wasm-modules.mjs';
 import { repositoryRoot } from './workspace.mjs';
 
@@ -74,7 +74,7 @@ test('exports of more than one module are found', () => {
   expect(sharedExports(modules.slice(1))).toEqual([]);
 });
 
-test.each(moduleNames)('the built module %s is good', (name) => {
+test.each(wasmModules)('the built module $name is good', ({ name }) => {
   expect(moduleProblems(readFileSync(join(repositoryRoot, `packages/kernels/wasm/${name}.wasm`)))).toEqual(
     [],
   );

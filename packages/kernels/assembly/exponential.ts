@@ -1,3 +1,5 @@
+import { truncate } from './lanes';
+
 const log2e: f32 = 1.44269504;
 // ln 2 in two parts: the product of the first, of 9 bits, with a whole number up to 2^15 is exact.
 const ln2High: f32 = 0.693359375;
@@ -31,7 +33,7 @@ export function exponential(x: v128): v128 {
   sum = polynomial(sum, r, 5.0000001201e-1);
   sum = f32x4.add(f32x4.add(f32x4.mul(sum, f32x4.mul(r, r)), r), f32x4.splat(1));
   // Two factors, because 2^n itself leaves the normal range at both ends.
-  const whole = i32x4.trunc_sat_f32x4_s(n);
+  const whole = truncate(n);
   const half = i32x4.shr_s(whole, 1);
   return f32x4.mul(f32x4.mul(sum, powerOfTwo(half)), powerOfTwo(i32x4.sub(whole, half)));
 }

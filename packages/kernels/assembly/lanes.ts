@@ -32,3 +32,23 @@ export function storeLanes(target: usize, v: v128, count: u32): void {
   if (count > 1) v128.store_lane<f32>(target, v, 1, 4);
   if (count > 2) v128.store_lane<f32>(target, v, 2, 8);
 }
+
+/**
+ * Lane i is a[2i] * b[2i] + a[2i + 1] * b[2i + 1], int16, for int8 a of -128 to 127 and b of 0 to 127: at most 2 * 128 * 127 < 2^15. The relaxed
+ * instruction is one multiplication of x86, and defined for such b only.
+ */
+@inline
+export function dotInt8(a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_dot_i8x16_i7x16_s(a, b);
+  const low = i16x8.extmul_low_i8x16_s(a, b);
+  const high = i16x8.extmul_high_i8x16_s(a, b);
+  const even = v128.shuffle<i16>(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+  const odd = v128.shuffle<i16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
+  return i16x8.add(even, odd);
+}
+
+/** Whole numbers between -2^31 and 2^31 as int32; NaN gives any number. The relaxed instruction spares the care for all others. */
+@inline
+export function truncate(whole: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? i32x4.relaxed_trunc_f32x4_s(whole) : i32x4.trunc_sat_f32x4_s(whole);
+}

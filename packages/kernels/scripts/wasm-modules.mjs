@@ -1,14 +1,17 @@
 /**
- * The modules that the kernels are cut into, each `assembly/modules/NAME.ts`: what different users need is compiled, loaded and bundled on
- * its own. All import the same memory.
+ * The modules that the kernels are cut into, each `assembly/modules/ENTRY.ts`: what different users need is compiled, loaded and bundled on
+ * its own. All import the same memory. Relaxed SIMD makes a whole module invalid where an engine lacks it, so what uses it is built
+ * twice; `ASC_FEATURE_RELAXED_SIMD` tells the source which of the two it is.
  */
-export const moduleNames = [
-  'decoding',
-  'prefill',
-  'packing',
-  'linear-algebra',
-  'code-search',
-  'code-refinement',
+export const wasmModules = [
+  { name: 'decoding', entry: 'decoding', relaxedSimd: false },
+  { name: 'decoding-relaxed', entry: 'decoding', relaxedSimd: true },
+  { name: 'prefill', entry: 'prefill', relaxedSimd: false },
+  { name: 'prefill-relaxed', entry: 'prefill', relaxedSimd: true },
+  { name: 'packing', entry: 'packing', relaxedSimd: false },
+  { name: 'linear-algebra', entry: 'linear-algebra', relaxedSimd: false },
+  { name: 'code-search', entry: 'code-search', relaxedSimd: false },
+  { name: 'code-refinement', entry: 'code-refinement', relaxedSimd: false },
 ];
 
 /** Greatest size of a module in bytes. `moduleBytes` of src/worker-source.ts has room for as many. */
@@ -49,7 +52,10 @@ export function moduleProblems(bytes) {
   return problems;
 }
 
-/** Exports that more than one module has: the threads call an export by its name alone. */
+/**
+ * Exports that more than one module has: the threads call an export by its name alone.
+ * @param {readonly Uint8Array[]} modules without relaxed SIMD, which the engine may lack
+ */
 export function sharedExports(modules) {
   const seen = new Set();
   return modules

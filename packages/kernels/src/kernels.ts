@@ -6,6 +6,7 @@ import { type KernelParts, setParts } from './kernel-parts.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { ModuleInstances } from './module-instances.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
+import { chooseSimd, type SimdInstructions } from './simd.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
 import type { DecoderExports } from './wasm-exports.js';
@@ -75,6 +76,12 @@ export interface KernelsOptions {
    * that are isolated from other origins: elsewhere there is one thread, as `Kernels.threads` says. Results do not depend on it.
    */
   readonly threads?: number;
+  /**
+   * The instructions of products and all else that a decoder computes. Default relaxed SIMD where the engine has it, which is faster: current
+   * browsers and Node from 22 on, Node 20 with the flag --experimental-wasm-relaxed-simd. Results do not depend on it. `relaxed` throws
+   * UnsupportedError where the engine lacks it.
+   */
+  readonly simd?: SimdInstructions;
 }
 
 /** How many multiplications of a matrix product take as long as one element of these, as measured (0.04 ns each). */
@@ -98,10 +105,13 @@ export class Kernels {
   readonly #arena: Arena;
   readonly #wasm: DecoderExports;
   readonly #pool: ThreadPool;
+  /** The instructions that products are built from. */
+  readonly simd: SimdInstructions;
   readonly #operations = new WeakMap<Matrix, MatrixOperations>();
 
   /** Use `createKernels`. */
-  constructor({ arena, instances, pool }: Omit<KernelParts, 'operationsOf'>) {
+  constructor({ arena, instances, pool }: Omit<KernelParts, 'operationsOf'>, simd: SimdInstructions) {
+    this.simd = simd;
     this.#arena = arena;
     this.#wasm = { ...instances.compiled('decoding'), ...instances.compiled('prefill') };
     this.#pool = pool;
@@ -389,17 +399,18 @@ export class Kernels {
 
 /**
  * Compiles what a decoder needs (once) and gives it a memory of its own; resolves when all threads are ready. Throws ThreadError where
- * they cannot be started.
+ * they cannot be started, UnsupportedError for relaxed SIMD that the engine lacks.
  */
 export async function createKernels(options: KernelsOptions = {}): Promise<Kernels> {
   const { initialBytes = 2 ** 20, threads = 1 } = options;
   if (!(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
     throw new InvalidArgumentError(`threads must be a whole number from 1 to ${mostThreads}, not ${threads}`);
   }
+  const simd = chooseSimd(options.simd);
   const shared = threads > 1 && canShareMemory();
   const arena = new Arena(initialBytes, shared);
   const { memory } = arena;
-  const modules = await compileDecoder(shared);
+  const modules = await compileDecoder(shared, simd);
   const pool = shared ? await WorkerPool.start({ modules, memory, threads }) : singleThread();
-  return new Kernels({ arena, instances: new ModuleInstances(memory, pool, modules), pool });
+  return new Kernels({ arena, instances: new ModuleInstances(memory, pool, modules), pool }, simd);
 }

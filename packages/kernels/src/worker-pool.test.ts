@@ -270,7 +270,7 @@ describe('a worker that is lost', () => {
   });
 
   it('whose module does not fit the memory is reported as it starts', async () => {
-    const modules = await compileDecoder(false);
+    const modules = await compileDecoder(false, 'plain');
     await expect(startPool({ modules })).rejects.toThrow(/a worker of the kernels did not start: .*shared/);
   });
 });
