@@ -4,7 +4,7 @@ import { sharedParts } from './fixtures/threaded-kernels.js';
 import { packingWasm } from './generated/packing-wasm.js';
 import { ThreadError } from './index.js';
 import { ModuleInstances } from './module-instances.js';
-import { type StartWorker, startWorker } from './start-worker.js';
+import { type RunningWorker, type StartWorker, startWorker } from './start-worker.js';
 import type { KernelCall } from './thread-pool.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
 import { calls as ring, type WorkerMessage, words } from './worker-source.js';
@@ -41,6 +41,21 @@ function additions(arena: Awaited<ReturnType<typeof sharedParts>>['arena'], coun
   return { calls, results };
 }
 
+/** Starts workers, and shows the block that they share with the caller. */
+function watchedStart(begin: StartWorker = startWorker) {
+  let words: Int32Array | undefined;
+  const start: StartWorker = (message, onEnd) => {
+    words = new Int32Array(message.control);
+    return begin(message, onEnd);
+  };
+  return { start, read: (word: number) => Atomics.load(words!, word) };
+}
+
+/** Resolves when `isSo`, which a worker brings about; a test that waits in vain fails by its own time limit. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 function catchError(run: () => void): unknown {
   try {
     run();
@@ -71,6 +86,16 @@ describe('WorkerPool', () => {
       if (i % 1000 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     }
     expect(results()).toEqual(Array.from({ length: 5 }, (_, i) => 1 + 5000 * (2 + i)));
+  });
+
+  it('has its workers sleep when there is nothing to do, and wakes them', async () => {
+    const { start, read } = watchedStart();
+    const { arena, pool } = await startPool({ start });
+    await until(() => read(words.sleepers) === 2);
+    const { calls, results } = additions(arena, 300);
+    pool.run('add', calls);
+    expect(results()).toEqual(Array.from({ length: 300 }, (_, i) => 3 + i));
+    await until(() => read(words.sleepers) === 2);
   });
 
   it.each([2 ** 31 - 100, -100, -1])('counts on when its tickets pass %i', async (ticket) => {
@@ -141,15 +166,11 @@ describe('WorkerPool', () => {
   });
 
   it('reports a module that a worker cannot make an instance of', async () => {
-    let control: Int32Array | undefined;
-    const start: StartWorker = (message, onEnd) => {
-      control = new Int32Array(message.control);
-      return startWorker(message, onEnd);
-    };
+    const { start, read } = watchedStart();
     const { pool } = await startPool({ threads: 2, start });
     // The caller leaves all calls but its first to the worker.
     const refineStrip = () => {
-      while (Atomics.load(control!, words.finished) !== 2);
+      while (read(words.finished) !== 2);
     };
     pool.attach({ name: 'codeRefinement', exports: { refineStrip }, bytes: Uint8Array.of(0, 97, 115, 109) });
     const call: KernelCall<'refineStrip'> = [0, 0, 0];
@@ -180,30 +201,22 @@ describe('WorkerPool', () => {
   });
 
   it('reports a call that fails in a worker', async () => {
-    let control: Int32Array | undefined;
-    const start: StartWorker = (message, onEnd) => {
-      control = new Int32Array(message.control);
-      return startWorker(message, onEnd);
-    };
+    const { start, read } = watchedStart();
     // The caller leaves all calls but its first to the worker.
     const add = () => {
-      while (Atomics.load(control!, words.finished) !== 2);
+      while (read(words.finished) !== 2);
     };
     const { pool } = await startPool({ add, threads: 2, start });
     expect(() => pool.run('add', [outside, outside, outside])).toThrow('memory access out of bounds');
   });
 
   it('reports failures on both sides once', async () => {
-    let control: Int32Array | undefined;
-    const start: StartWorker = (message, onEnd) => {
-      control = new Int32Array(message.control);
-      return startWorker(message, onEnd);
-    };
+    const { start, read } = watchedStart();
     let fails = true;
     // The caller leaves all calls but its first to the worker, and fails after it.
     const add = (...values: KernelCall<'add'>) => {
       if (!fails) return wasm.add(...values);
-      while (Atomics.load(control!, words.finished) !== 2);
+      while (read(words.finished) !== 2);
       throw new Error('on the thread of the caller');
     };
     const { arena, pool, wasm } = await startPool({ add, threads: 2, start });
@@ -250,6 +263,52 @@ describe('a worker that is lost', () => {
     ends[1]!('it ended with code 7');
     expect(terminated()).toBe(2);
     expect(() => pool.run('add', calls)).toThrow('a worker ended: it ended with code 7');
+  });
+
+  /** Real workers that can be ended as a system would that lacks memory: behind the back of the pool. */
+  function mortalWorkers() {
+    const running: RunningWorker[] = [];
+    const reasons: unknown[] = [];
+    const watched = watchedStart(async (message, onEnd) => {
+      const worker = await startWorker(message, (reason) => {
+        reasons.push(reason);
+        onEnd(reason);
+      });
+      running.push(worker);
+      return worker;
+    });
+    const kill = () => {
+      for (const worker of running) worker.terminate();
+    };
+    return { ...watched, kill, reasons };
+  }
+
+  // A browser gives no event where a worker is ended, but then it has taken no call either.
+  it.runIf('process' in globalThis)('is noticed when it ends between two runs', async () => {
+    const { start, kill, reasons } = mortalWorkers();
+    const { arena, pool } = await startPool({ start, threads: 2 });
+    const { calls } = additions(arena, 20);
+    pool.run('add', calls);
+    kill();
+    await until(() => reasons.length > 0);
+    expect(() => pool.run('add', calls)).toThrow('a worker ended: it ended with code 1');
+  });
+
+  it('is given up when it ends in the middle of a call', async () => {
+    const { start, read, kill } = mortalWorkers();
+    // The caller leaves the long call to the worker, and ends it there.
+    const rmsNorm = () => {
+      const published = read(words.published);
+      while (read(words.claimed) !== published);
+      kill();
+    };
+    const { arena, pool, wasm } = await startPool({ start, threads: 2, patience: 1 });
+    pool.attach({ name: 'decoding', exports: { ...wasm, rmsNorm }, bytes: undefined });
+    const place = arena.allocate(64);
+    // Norms of no width: some ten seconds of work, if nobody ended it.
+    const long: KernelCall<'rmsNorm'> = [place, place, place, 2 ** 32 - 1, 0, 1];
+    expect(() => pool.run('rmsNorm', [long, long])).toThrow('no call has ended for 1 seconds');
+    expect(() => pool.run('rmsNorm', [long, long])).toThrow(ThreadError);
   });
 
   it('in the middle of a call is an error when nothing has happened for long enough', async () => {
