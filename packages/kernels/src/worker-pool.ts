@@ -101,6 +101,11 @@ export class WorkerPool implements ThreadPool {
   attach({ name, exports, bytes }: AttachedModule): void {
     const index = moduleNames.indexOf(name);
     for (const [place, [exported, call]] of Object.entries(exports).entries()) {
+      if (call.length >= ring.slotLength) {
+        throw new RangeError(
+          `${exported} takes ${call.length} arguments; a slot has room for ${ring.slotLength - 1}`,
+        );
+      }
       this.#functions.set(exported, { number: exportNumber(index, place), call });
     }
     if (bytes === undefined) return;

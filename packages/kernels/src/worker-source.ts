@@ -29,7 +29,7 @@ export const failureText = { offset: 512, length: 256 } as const;
  * A ring of calls behind it, float64 so that every argument is exact: the export by `exportNumber`, then its arguments. WebAssembly ignores
  * what is behind the last argument.
  */
-export const calls = { offset: 1024, slots: 256, slotLength: 18 } as const;
+export const calls = { offset: 1024, slots: 256, slotLength: 24 } as const;
 
 /** The most exports that a module may have. */
 const mostExports = 256;
