@@ -19,6 +19,19 @@ const applications = [
   'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
 ];
 
+/** What a run of tests starts it with. */
+export const chromiumArguments = [
+  // The sandbox does not start as root, which CI machines and containers run as; the pages are this repository's own.
+  '--no-sandbox',
+  // /dev/shm has 64 MB in a container, too little for a page that holds models.
+  '--disable-dev-shm-usage',
+  // A test run talks to nobody.
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];
+
 /**
  * Path of the system's Chromium, undefined where there is none. `CHROMIUM_PATH` comes before all others; throws where it
  * names no program, because another browser than the one that was asked for would hide the mistake.

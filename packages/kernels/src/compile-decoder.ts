@@ -1,28 +1,53 @@
 import { compileModule } from './compile-modules.js';
 import type { CompiledModules } from './module-instances.js';
+import { compileServed, type ServedModules } from './served-modules.js';
 import type { SimdInstructions } from './simd.js';
 
-/** The two modules of a decoder, of either kind of instructions. A page loads the kind that it needs. */
+/** What is embedded of a decoder, by the names of the files. A page loads the kind that it needs, unless that is served. */
 const embedded = {
-  plain: async () => {
-    const modules = [import('./generated/decoding-wasm.js'), import('./generated/prefill-wasm.js')] as const;
-    const [{ decodingWasm }, { prefillWasm }] = await Promise.all(modules);
-    return { decoding: decodingWasm, prefill: prefillWasm };
-  },
-  relaxed: async () => {
-    const modules = [
-      import('./generated/decoding-relaxed-wasm.js'),
-      import('./generated/prefill-relaxed-wasm.js'),
-    ] as const;
-    const [{ decodingRelaxedWasm }, { prefillRelaxedWasm }] = await Promise.all(modules);
-    return { decoding: decodingRelaxedWasm, prefill: prefillRelaxedWasm };
-  },
+  decoding: async () => (await import('./generated/decoding-wasm.js')).decodingWasm,
+  decodingRelaxed: async () => (await import('./generated/decoding-relaxed-wasm.js')).decodingRelaxedWasm,
+  prefill: async () => (await import('./generated/prefill-wasm.js')).prefillWasm,
+  prefillRelaxed: async () => (await import('./generated/prefill-relaxed-wasm.js')).prefillRelaxedWasm,
 } as const;
 
+const filesOf = {
+  plain: ['decoding', 'prefill'],
+  relaxed: ['decodingRelaxed', 'prefillRelaxed'],
+} as const;
+
+/** How modules are compiled before they are used. */
+export interface CompileOptions {
+  /** For a shared memory. */
+  readonly shared: boolean;
+  readonly simd: SimdInstructions;
+  readonly served?: ServedModules | undefined;
+}
+
 /** The modules that every decoder needs. */
-export async function compileDecoder(shared: boolean, simd: SimdInstructions): Promise<CompiledModules> {
-  const { decoding, prefill } = await embedded[simd]();
-  const modules = [compileModule(decoding, shared), compileModule(prefill, shared)] as const;
-  const [decodingModule, prefillModule] = await Promise.all(modules);
-  return { decoding: decodingModule, prefill: prefillModule };
+export async function compileDecoder({
+  shared,
+  simd,
+  served = {},
+}: CompileOptions): Promise<CompiledModules> {
+  const compile = async (file: keyof typeof embedded) => {
+    const url = served[file];
+    return url === undefined
+      ? compileModule(await embedded[file](), shared)
+      : compileServed(file, url, shared);
+  };
+  const [decoding, prefill] = await Promise.all(filesOf[simd].map(compile));
+  return { decoding: decoding!, prefill: prefill! };
+}
+
+/** The other modules that are served. What is not is compiled when it is first used. */
+export async function compileOthers({ shared, served = {} }: CompileOptions): Promise<CompiledModules> {
+  const others = ['packing', 'linearAlgebra', 'codeSearch', 'codeRefinement'] as const;
+  const compiled = others.flatMap((name) => {
+    const url = served[name];
+    return url === undefined
+      ? []
+      : [compileServed(name, url, shared).then((module) => [name, module] as const)];
+  });
+  return Object.fromEntries(await Promise.all(compiled));
 }

@@ -6,7 +6,7 @@ export interface EmbeddedWasm {
 }
 
 /** Added to the flags of a memory's limits: the memory is shared. */
-const sharedFlag = 2;
+export const sharedFlag = 2;
 
 /** The binary of the module for a shared memory, or for one that is not. */
 export function embeddedBytes(

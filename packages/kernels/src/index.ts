@@ -30,6 +30,7 @@ export type { Matrix } from './matrix.js';
 export type { MatrixPlace, MatrixProduct, ProductOperand } from './matrix-product.js';
 export { MemoryLimitError } from './memory-limit-error.js';
 export { NotPositiveDefiniteError } from './not-positive-definite-error.js';
+export type { ServedModules, WasmFile } from './served-modules.js';
 export type { SimdInstructions } from './simd.js';
 export {
   addToDiagonal,

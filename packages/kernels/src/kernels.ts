@@ -1,11 +1,12 @@
 import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
 import { Arena, type Pointer } from './arena.js';
-import { compileDecoder } from './compile-decoder.js';
+import { compileDecoder, compileOthers } from './compile-decoder.js';
 import { loadDenseMatrix } from './dense-matrix.js';
 import { type KernelParts, setParts } from './kernel-parts.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { ModuleInstances } from './module-instances.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
+import type { ServedModules } from './served-modules.js';
 import { chooseSimd, type SimdInstructions } from './simd.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
@@ -82,6 +83,11 @@ export interface KernelsOptions {
    * UnsupportedError where the engine lacks it.
    */
   readonly simd?: SimdInstructions;
+  /**
+   * Where a page serves modules as files, which are compiled while they arrive. Those of the decoder are fetched for the instructions that are
+   * used, all others that are named at once. What is not named is taken from the JavaScript, as is everything by default.
+   */
+  readonly modules?: ServedModules;
 }
 
 /** How many multiplications of a matrix product take as long as one element of these, as measured (0.04 ns each). */
@@ -399,7 +405,8 @@ export class Kernels {
 
 /**
  * Compiles what a decoder needs (once) and gives it a memory of its own; resolves when all threads are ready. Throws ThreadError where
- * they cannot be started, UnsupportedError for relaxed SIMD that the engine lacks.
+ * they cannot be started, UnsupportedError for relaxed SIMD that the engine lacks, FileAccessError and MalformedFileError for served modules
+ * that cannot be fetched or are of another version.
  */
 export async function createKernels(options: KernelsOptions = {}): Promise<Kernels> {
   const { initialBytes = 2 ** 20, threads = 1 } = options;
@@ -410,7 +417,12 @@ export async function createKernels(options: KernelsOptions = {}): Promise<Kerne
   const shared = threads > 1 && canShareMemory();
   const arena = new Arena(initialBytes, shared);
   const { memory } = arena;
-  const modules = await compileDecoder(shared, simd);
+  const compileOptions = { shared, simd, served: options.modules };
+  const [decoder, others] = await Promise.all([
+    compileDecoder(compileOptions),
+    compileOthers(compileOptions),
+  ]);
+  const modules = { ...decoder, ...others };
   const pool = shared ? await WorkerPool.start({ modules, memory, threads }) : singleThread();
   return new Kernels({ arena, instances: new ModuleInstances(memory, pool, modules), pool }, simd);
 }

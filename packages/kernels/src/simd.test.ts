@@ -35,8 +35,8 @@ describe.runIf(hasRelaxedSimd())('relaxed SIMD', () => {
 
   it('is a module of its own', async () => {
     const [plain, relaxed] = await Promise.all([
-      compileDecoder(false, 'plain'),
-      compileDecoder(false, 'relaxed'),
+      compileDecoder({ shared: false, simd: 'plain' }),
+      compileDecoder({ shared: false, simd: 'relaxed' }),
     ]);
     expect(relaxed.decoding).not.toBe(plain.decoding);
     expect(relaxed.prefill).not.toBe(plain.prefill);

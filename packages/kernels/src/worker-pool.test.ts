@@ -329,7 +329,7 @@ describe('a worker that is lost', () => {
   });
 
   it('whose module does not fit the memory is reported as it starts', async () => {
-    const modules = await compileDecoder(false, 'plain');
+    const modules = await compileDecoder({ shared: false, simd: 'plain' });
     await expect(startPool({ modules })).rejects.toThrow(/a worker of the kernels did not start: .*shared/);
   });
 });

@@ -1,0 +1,3 @@
+import { useKernels } from './use-kernels.js';
+
+globalThis.useKernels = useKernels;
