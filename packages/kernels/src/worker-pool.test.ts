@@ -165,6 +165,16 @@ describe('WorkerPool', () => {
     pool.run('add', calls);
   });
 
+  it('refuses an export with more arguments than a call has room for', async () => {
+    const { pool } = await startPool({ threads: 2 });
+    const withArguments = (count: number) =>
+      new Function(...Array.from({ length: count }, (_, i) => `x${i}`), '') as () => void;
+    const attach = (count: number) =>
+      pool.attach({ name: 'packing', exports: { packRows: withArguments(count) }, bytes: undefined });
+    attach(ring.slotLength - 1);
+    expect(() => attach(ring.slotLength)).toThrow('packRows takes 24 arguments; a slot has room for 23');
+  });
+
   it('reports a module that a worker cannot make an instance of', async () => {
     const { start, read } = watchedStart();
     const { pool } = await startPool({ threads: 2, start });
