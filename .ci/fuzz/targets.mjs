@@ -324,16 +324,16 @@ export const targets = [
     mutate: byteMutation(['llama.expert_count', 'qwen2', 'gpt-2', '__proto__']),
     async execute(input) {
       const reader = await openGguf(memorySource(input));
-      const outcomes = [parseGgufConfig, tokenizerFilesOfGguf].map((parse) => {
+      const refused = [];
+      for (const parse of [parseGgufConfig, tokenizerFilesOfGguf]) {
         try {
-          return parse(reader, 'input');
+          await parse(reader, 'input');
         } catch (error) {
           if (!LbsError.isInstance(error)) throw error;
-          return error;
+          refused.push(error);
         }
-      });
-      const refused = outcomes.find((outcome) => outcome instanceof Error);
-      if (refused) throw refused;
+      }
+      if (refused.length > 0) throw refused[0];
     },
   },
   {

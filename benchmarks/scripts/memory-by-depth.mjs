@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { llamaTensorShapes, parseConfig } from '@lbs/model-loaders';
+import { parseConfig, tensorShapes } from '@lbs/model-loaders';
 import { writeSafetensors } from '@lbs/model-loaders/node';
 
 const { values } = parseArgs({
@@ -52,7 +52,7 @@ async function writeModel(directory, layers) {
   };
   writeFileSync(configFile, JSON.stringify(configJson));
   const normal = createNormal();
-  const shapes = [...llamaTensorShapes(parseConfig(configJson, configFile))];
+  const shapes = [...tensorShapes(parseConfig(configJson, configFile))];
   const size = (shape) => shape.reduce((product, length) => product * length, 1);
   const tensors = shapes.map(([name, shape]) => ({
     name,

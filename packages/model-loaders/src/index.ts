@@ -1,9 +1,22 @@
+export { architectureNames, layoutOf, tensorShapes } from './config/architectures.js';
+export {
+  type BlockMatrix,
+  type BlockNorm,
+  blockMatrices,
+  type DecoderLayout,
+  type LinearLayer,
+  type LinearPlace,
+  linearSize,
+  type NormPlace,
+  normWidth,
+  type RowRuns,
+} from './config/decoder-layout.js';
 export { parseConfig } from './config/huggingface-config.js';
 export { type JsonObject, parseJsonObject } from './config/json-file.js';
-export { llamaTensorShapes } from './config/llama-tensors.js';
 export * from './config/model-config.js';
+export type { RotaryScaling } from './config/rotary-scaling.js';
 export * from './gguf/gguf.js';
-export { parseGgufConfig } from './gguf/gguf-config.js';
+export { configJsonOfGguf, type GgufConfigSource, parseGgufConfig } from './gguf/gguf-config.js';
 export { ggufDequantizers } from './gguf/gguf-dequantize.js';
 export type { GgufDequantizer } from './gguf/gguf-dequantizer.js';
 export type { GgufValue } from './gguf/gguf-metadata.js';

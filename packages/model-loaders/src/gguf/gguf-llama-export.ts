@@ -1,5 +1,6 @@
+import { layoutOf } from '../config/architectures.js';
 import type { ModelConfig } from '../config/model-config.js';
-import { huggingFaceTensorName } from './gguf-llama-tensors.js';
+import { huggingFaceTensorName } from './gguf-tensors.js';
 import { type GgufTypedValue, typed } from './gguf-typed-value.js';
 
 /** How a model of an architecture is written for llama.cpp. */
@@ -49,7 +50,8 @@ export const llamaExport: GgufArchitecture = {
       blockParts.map((part) => `blk.${i}.${part}`),
     );
     const names = [...modelParts, ...blocks.flat()].map((part) => `${part}.weight`);
-    return new Map(names.map((name) => [huggingFaceTensorName(name), name]));
+    const layout = layoutOf(config);
+    return new Map(names.map((name) => [huggingFaceTensorName(name, layout), name]));
   },
   rowOrder(name, rows, { headSize }) {
     if (!/\.(q|k)_proj\.weight$/.test(name)) return undefined;

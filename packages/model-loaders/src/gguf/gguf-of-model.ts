@@ -1,6 +1,6 @@
 import { InvalidArgumentError, UnsupportedError } from '@lbs/format';
+import { tensorShapes } from '../config/architectures.js';
 import { parseJsonObject } from '../config/json-file.js';
-import { llamaTensorShapes } from '../config/llama-tensors.js';
 import { type DenseWeights, denseWeightsOf } from '../model/dense-weights.js';
 import type { ModelSource } from '../model/model-source.js';
 import type { CancelOptions } from '../sources/random-access-source.js';
@@ -89,6 +89,12 @@ export function ggufOfModel(model: ModelSource, { type, signal }: GgufModelOptio
 
 function architectureOf({ config, name }: ModelSource): GgufArchitecture {
   const architecture = architectures.find((known) => known.name === config.architecture);
+  if (architecture && config.ropeScaling) {
+    throw new UnsupportedError('models with scaled rotary embeddings cannot be written as GGUF', {
+      file: name,
+      mend: 'Convert the model with convert_hf_to_gguf.py of llama.cpp.',
+    });
+  }
   if (architecture) return architecture;
   throw new UnsupportedError(`models of the architecture ${config.architecture} cannot be written as GGUF`, {
     file: name,
@@ -98,7 +104,7 @@ function architectureOf({ config, name }: ModelSource): GgufArchitecture {
 
 function weightsOf(model: ModelSource, architecture: GgufArchitecture) {
   const names = architecture.tensorNames(model.config);
-  const shapes = llamaTensorShapes(model.config);
+  const shapes = tensorShapes(model.config);
   for (const name of shapes.keys()) {
     if (names.has(name)) continue;
     throw new UnsupportedError('GGUF has no name for this tensor', {

@@ -7,6 +7,7 @@ import {
   UnsupportedError,
 } from '@lbs/format';
 import { describe, expect, it } from 'vitest';
+import { llama } from '../config/architectures/llama.js';
 import { type CraftedValue, craftGguf, u64, value } from '../fixtures/craft-gguf.js';
 import { memorySource } from '../fixtures/memory-source.js';
 import { jsonFixture, smollm2 } from '../fixtures/paths.js';
@@ -14,7 +15,7 @@ import { openModelDirectory } from '../model/open-model-directory.js';
 import { openFileSource } from '../node/file-source.js';
 import { openModel } from '../node/open-model.js';
 import { openGguf } from './gguf.js';
-import { huggingFaceTensorName } from './gguf-llama-tensors.js';
+import { huggingFaceTensorName } from './gguf-tensors.js';
 import { openGgufModel } from './open-gguf-model.js';
 
 const sha256 = (values: Float32Array<ArrayBuffer>) =>
@@ -137,22 +138,28 @@ describe('a crafted GGUF model', () => {
   it.each([
     [
       'another architecture',
-      craft({ 'general.architecture': value.string('gemma') }),
+      craft({ 'general.architecture': value.string('mamba') }),
       UnsupportedError,
-      'Known: llama.',
+      /general.architecture is "mamba". Known: .*llama/,
     ],
     ['a part of several', craft({ 'split.count': value.u32(2) }), UnsupportedError, 'one of 2 files'],
     [
       'scaled rotary embeddings',
-      craft({ 'llama.rope.scaling.type': value.string('yarn') }),
+      craft({ 'llama.rope.scaling.type': value.string('su2') }),
       UnsupportedError,
-      'yarn',
+      'llama.rope.scaling.type is "su2". Known: none, linear, yarn, longrope.',
     ],
     [
-      'frequencies of rotary embeddings',
-      craft({}, { ...shapes, 'rope_freqs.weight': [2] }),
-      UnsupportedError,
-      'rope_freqs',
+      'factors of another number of rotary frequencies',
+      craft({}, { ...shapes, 'rope_freqs.weight': [3] }),
+      MalformedFileError,
+      'short_factor is a list, not 2 positive numbers',
+    ],
+    [
+      'more factors than a head can have',
+      craft({}, { ...shapes, 'rope_freqs.weight': [2 ** 18] }),
+      MalformedFileError,
+      /"rope_freqs.weight": the factors of rotary frequencies have 1048576 bytes/,
     ],
     [
       'partial rotary embeddings',
@@ -244,13 +251,14 @@ describe('a crafted GGUF model', () => {
     for (const { name, values } of tensors) expect(await copy.readFloat32(name)).toEqual(values);
   });
 
-  it('leaves names alone that Hugging Face does not have', () => {
-    expect(huggingFaceTensorName('output.weight')).toBe('lm_head.weight');
-    expect(huggingFaceTensorName('blk.12.ffn_norm.weight')).toBe(
-      'model.layers.12.post_attention_layernorm.weight',
-    );
-    expect(huggingFaceTensorName('blk.1.constructor.weight')).toBe('blk.1.constructor.weight');
-    expect(huggingFaceTensorName('v.patch_embd.weight')).toBe('v.patch_embd.weight');
+  it('leaves names alone that Hugging Face does not have', async () => {
+    const model = await openGgufModel(craft());
+    const nameOf = (name: string) => huggingFaceTensorName(name, llama.layout(model.config));
+    expect(nameOf('output.weight')).toBe('lm_head.weight');
+    expect(nameOf('blk.12.ffn_norm.weight')).toBe('model.layers.12.post_attention_layernorm.weight');
+    for (const name of ['blk.1.constructor.weight', 'constructor.weight', 'v.patch_embd.weight']) {
+      expect(nameOf(name)).toBe(name);
+    }
   });
 });
 

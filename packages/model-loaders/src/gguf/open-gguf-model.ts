@@ -1,15 +1,16 @@
 import { UnsupportedError } from '@lbs/format';
-import { checkLlamaTensors } from '../config/llama-tensors.js';
-import { configJsonOf } from '../config/model-config.js';
+import { architectureOf } from '../config/architectures.js';
+import { checkTensors } from '../config/check-tensors.js';
+import { parseConfig } from '../config/huggingface-config.js';
 import type { ModelSource } from '../model/model-source.js';
 import { tensorOf } from '../model/tensor-store.js';
 import { type ModelDirectory, missing } from '../sources/model-directory.js';
 import type { CancelOptions, RandomAccessSource } from '../sources/random-access-source.js';
 import { createTokenizer } from '../tokenizer/tokenizer.js';
-import { parseGgufConfig } from './gguf-config.js';
+import { configJsonOfGguf } from './gguf-config.js';
 import { ggufDequantizers } from './gguf-dequantize.js';
-import { llamaTensorsOfGguf } from './gguf-llama-tensors.js';
 import { openGgufShards } from './gguf-shards.js';
+import { tensorsOfGguf } from './gguf-tensors.js';
 import { tokenizerFilesOfGguf } from './gguf-tokenizer.js';
 
 /** Where the other files of a split model are found, and cancelling. */
@@ -59,9 +60,10 @@ async function modelOf(
     return shard;
   };
   const gguf = await openGgufShards(source, openShard, { signal });
-  const config = parseGgufConfig(gguf, file);
-  const store = llamaTensorsOfGguf(gguf, config, file);
-  checkLlamaTensors({
+  const configJson = await configJsonOfGguf(gguf, file, { signal });
+  const config = parseConfig(configJson, file);
+  const store = tensorsOfGguf(gguf, architectureOf(config.architecture, file), config, file);
+  checkTensors({
     config,
     tensors: store.tensors,
     file,
@@ -73,7 +75,7 @@ async function modelOf(
   return {
     name: file.replace(/^.*[/\\]/, '').replace(/(-\d{5}-of-\d{5})?\.gguf$/i, ''),
     config,
-    configJson: configJsonOf(config),
+    configJson,
     tokenizer: createTokenizer(tokenizerJson, tokenizerConfig, file),
     tokenizerFiles: new Map([
       ['tokenizer.json', encodeJson(tokenizerJson)],

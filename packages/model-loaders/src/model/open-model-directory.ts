@@ -1,6 +1,6 @@
+import { checkTensors } from '../config/check-tensors.js';
 import { isOwnQuantization, parseConfig } from '../config/huggingface-config.js';
 import { type JsonObject, parseJsonObject } from '../config/json-file.js';
-import { checkLlamaTensors } from '../config/llama-tensors.js';
 import { float32Dtypes } from '../safetensors/float32-from-safetensors.js';
 import { openSafetensors, type SafetensorsReader } from '../safetensors/safetensors.js';
 import { openShardedSafetensors } from '../safetensors/safetensors-shards.js';
@@ -59,7 +59,7 @@ async function modelOf(
   const configJson = parseJsonObject(configBytes, pathOf(directory, 'config.json'));
   const config = parseConfig(configJson, pathOf(directory, 'config.json'));
   const store = await openWeights(directory, opened, options);
-  checkLlamaTensors({
+  checkTensors({
     config,
     tensors: store.tensors,
     file: directory.name,

@@ -1,15 +1,11 @@
 import { InvalidArgumentError } from '@lbs/format';
 import type { Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
-import {
-  type BlockBatch,
-  type BlockComputation,
-  type BlockStage,
-  batchTokens,
-  type KeyValueCache,
-} from '../decoder/block-computation.js';
+import type { KeyValueCache } from '../decoder/attention-computation.js';
+import { batchTokens } from '../decoder/batch.js';
+import type { BlockBatch, BlockComputation, BlockStage } from '../decoder/block-computation.js';
 import { checkFits } from '../decoder/context.js';
-import { type LayerWeights, moduleOf } from '../decoder/decoder-weights.js';
+import type { LayerWeights } from '../decoder/decoder-weights.js';
 
 /** Where one sequence is in a block. Its first token has position 0. */
 export interface BlockSequence {
@@ -27,9 +23,10 @@ export interface LinearLayers {
   readonly columns: number;
   /**
    * What gives the input: feature j is proportional to row `rows[j]` of the module's weight and to nothing else of it, to element `rows[j]` of a
-   * norm's. Rows that several features come from, as values of grouped-query attention, are named once for each.
+   * norm's. Rows that several features come from, as values of grouped-query attention, are named once for each. Missing where no weights of one
+   * module give the input so, as behind a bias.
    */
-  readonly producer: { readonly module: string; readonly rows: Uint32Array };
+  readonly producer?: { readonly module: string; readonly rows: Uint32Array } | undefined;
   /** Whether the outputs of these layers are added to the hidden states. */
   readonly writesResidual: boolean;
 }
@@ -40,7 +37,7 @@ export interface LinearLayers {
  * the wrong size.
  */
 export interface LoadedBlock {
-  /** q, k, v; o; gate, up; down. */
+  /** In the order of computation: for Llama q, k, v; o; gate, up; down. */
   readonly stages: readonly LinearLayers[];
   /** Puts the input of stage 0 into the sequence, whose hidden states are those before the block. */
   begin(sequence: BlockSequence): void;
@@ -81,9 +78,8 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
   const { config, kernels, contextLength, computation, cache, index, weights } = parts;
   const { hiddenSize } = config;
   const { stages } = computation;
-  const linears = new Map(
-    stages.flatMap((stage) => stage.linears).map((name) => [moduleOf(index, name), weights[name]]),
-  );
+  const moduleOf = (module: string) => `${computation.layout.blocks}.${index}.${module}`;
+  const linears = new Map(Array.from(weights.matrices, ([module, { matrix }]) => [moduleOf(module), matrix]));
   let released = false;
 
   const assertLoaded = () => {
@@ -119,7 +115,13 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
     }
     const output = to && arrayOf(tokens * to.columns, input);
     for (let position = 0; position < tokens; position += batchTokens) {
-      const batch = { weights, cache, tokens: Math.min(batchTokens, tokens - position), position };
+      const batch = {
+        layer: index,
+        weights,
+        cache,
+        tokens: Math.min(batchTokens, tokens - position),
+        position,
+      };
       const view = (pointer: Pointer, columns: number) => kernels.float32(pointer, batch.tokens * columns);
       const rows = (values: Float32Array, columns: number) =>
         values.subarray(position * columns, (position + batch.tokens) * columns);
@@ -133,10 +135,10 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
   };
 
   return {
-    stages: stages.map(({ linears, columns, producer, writesResidual }) => ({
-      modules: linears.map((name) => moduleOf(index, name)),
+    stages: stages.map(({ modules, columns, producer, writesResidual }) => ({
+      modules: modules.map(moduleOf),
       columns,
-      producer: { module: moduleOf(index, producer.weights), rows: producer.rows },
+      producer: producer && { module: moduleOf(producer.module), rows: producer.rows },
       writesResidual,
     })),
     begin(sequence) {

@@ -5,6 +5,7 @@ import { BlockComputation } from '../decoder/block-computation.js';
 import { checkTokens, contextLengthOf } from '../decoder/context.js';
 import type { DecoderOptions } from '../decoder/decoder.js';
 import { WeightLoader } from '../decoder/decoder-weights.js';
+import { assertDifferentiable } from '../gradients/assert-differentiable.js';
 import {
   type GradientOptions,
   measureOutputGradients,
@@ -48,7 +49,7 @@ export interface BlockwiseModel {
    * SmolLM2-135M. To need less, measure fewer sequences at a time.
    *
    * Throws InvalidArgumentError for no sequences, for tokens that `embed` refuses, for labels that do not fit, and while a block is in
-   * memory; NonFiniteWeightError where a gradient is not finite.
+   * memory; UnsupportedError for a model whose parts have no derivative here; NonFiniteWeightError where a gradient is not finite.
    */
   measureOutputGradients(
     sequences: readonly (readonly number[])[],
@@ -119,6 +120,7 @@ export async function openCalibrationModel(
       }
     },
     async measureOutputGradients(sequences, options = {}) {
+      assertDifferentiable(config, source.name);
       const release = occupyMemory('a measurement of gradients');
       try {
         const embedding = await new WeightLoader(source, kernels, options).embedding();

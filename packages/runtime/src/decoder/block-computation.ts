@@ -1,19 +1,17 @@
 import type { AttentionSums, Kernels, Pointer } from '@lbs/kernels';
-import type { ModelConfig } from '@lbs/model-loaders';
-import type { BlockNorm, LayerWeights, LinearLayer } from './decoder-weights.js';
-import { createRotaryTables, type RotaryTables } from './rotary-embedding.js';
-
-/** Tokens that go through a block together; bounds the working memory of a long prompt. */
-export const batchTokens = 128;
-
-/** Keys and values [contextLength, keyValueHeads, headSize] of one block. */
-export interface KeyValueCache {
-  readonly keys: Pointer;
-  readonly values: Pointer;
-}
+import { type DecoderLayout, layoutOf, type ModelConfig } from '@lbs/model-loaders';
+import { AttentionComputation, type KeyValueCache } from './attention-computation.js';
+import { batchTokens } from './batch.js';
+import type { LayerWeights } from './decoder-weights.js';
+import { inputProducers } from './input-producers.js';
+import { LinearStage } from './linear-stage.js';
+import { applyNorm, type NormWeights } from './norm.js';
+import { RotaryEmbedding } from './rotary-embedding.js';
 
 /** Consecutive tokens of a sequence that go through a block together. */
 export interface BlockBatch {
+  /** Index of the block. */
+  readonly layer: number;
   readonly weights: LayerWeights;
   /** Holds the keys and values of all earlier positions; those of the batch are added. */
   readonly cache: KeyValueCache;
@@ -25,14 +23,22 @@ export interface BlockBatch {
   readonly received?: AttentionSums | undefined;
 }
 
+/** What gives a stage its input: feature j of it is proportional to row `rows[j]` of a module's weight, to an element of a norm's. */
+export interface InputProducer {
+  /** Within the block. */
+  readonly module: string;
+  readonly rows: Uint32Array;
+}
+
 /** Linear layers that read the same input, and what follows up to the next such input. */
 export interface BlockStage {
-  readonly linears: readonly LinearLayer[];
+  /** The matrices, by their modules within the block. */
+  readonly modules: readonly string[];
   /** Where their input [tokens, columns] lies. */
   readonly input: Pointer;
   readonly columns: number;
-  /** What gives this input: feature j of it is proportional to row `rows[j]` of these weights, to an element of a norm's. */
-  readonly producer: { readonly weights: LinearLayer | BlockNorm; readonly rows: Uint32Array };
+  /** Missing where the input is not proportional to weights. */
+  readonly producer: InputProducer | undefined;
   /** Whether its outputs are added to the residual path. */
   readonly writesResidual: boolean;
   /** From this stage's input to that of the next one; from the last to the hidden states behind the block. */
@@ -41,90 +47,95 @@ export interface BlockStage {
 
 /** The computation of a decoder block, split where linear layers read their input, with working memory for one batch. */
 export class BlockComputation {
+  readonly layout: DecoderLayout;
   /** [batchTokens, hiddenSize] the residual path: before `begin` the block's input, after the last stage its output. */
   readonly hidden: Pointer;
   /** [batchTokens, hiddenSize] */
   readonly normed: Pointer;
-  readonly rotary: RotaryTables;
+  readonly rotary: RotaryEmbedding;
   /** In the order of computation. */
   readonly stages: readonly BlockStage[];
+  private readonly attention: AttentionComputation;
+  /** [batchTokens, hiddenSize] what is to be added to the residual path. */
+  private readonly branch: Pointer;
 
   constructor(
     private readonly config: ModelConfig,
     private readonly kernels: Kernels,
-    private readonly contextLength: number,
+    contextLength: number,
   ) {
-    const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = config;
+    const { hiddenSize, intermediateSize, heads, headSize, activation = 'silu' } = config;
+    const layout = layoutOf(config);
     const batchOf = (width: number) => kernels.allocate(4 * batchTokens * width);
-    const queryWidth = heads * headSize;
-    const keyWidth = keyValueHeads * headSize;
-    this.rotary = createRotaryTables(kernels, config, contextLength);
+    const stageOf = (outputs: ConstructorParameters<typeof LinearStage>[3]) =>
+      new LinearStage(config, kernels, layout, outputs);
+    this.layout = layout;
+    this.rotary = new RotaryEmbedding(config, kernels, contextLength);
+    this.attention = new AttentionComputation(config, kernels, this.rotary, contextLength);
     this.hidden = batchOf(hiddenSize);
     this.normed = batchOf(hiddenSize);
-    const { normed, rotary } = this;
-    const queries = batchOf(queryWidth);
-    const attended = batchOf(queryWidth);
-    const keys = batchOf(keyWidth);
-    const values = batchOf(keyWidth);
-    const gate = batchOf(intermediateSize);
+    this.branch = batchOf(hiddenSize);
+    const { normed, branch, attention } = this;
     const up = batchOf(intermediateSize);
-    const each = (count: number) => Uint32Array.from({ length: count }, (_, i) => i);
-    // A head of values serves several heads of queries.
-    const valueRows = each(queryWidth).map(
-      (i) => Math.floor(i / headSize / (heads / keyValueHeads)) * headSize + (i % headSize),
-    );
+    const gate = layout.linears.gate && batchOf(intermediateSize);
+    const activated = gate ?? up;
+    const inputs = stageOf({ query: attention.queries, key: attention.keys, value: attention.values });
+    const attended = stageOf({ attentionOutput: branch });
+    const widened = stageOf(gate === undefined ? { up } : { gate, up });
+    const narrowed = stageOf({ down: branch });
+    const producers = inputProducers(config, layout);
+    const modulesOf = ({ matrices }: LinearStage) => matrices.map(({ module }) => module);
     this.stages = [
       {
-        linears: ['query', 'key', 'value'],
+        modules: modulesOf(inputs),
         input: normed,
         columns: hiddenSize,
-        producer: { weights: 'attentionNorm', rows: each(hiddenSize) },
+        producer: producers.attentionInput,
         writesResidual: false,
-        compute({ weights, cache, tokens, position, received }) {
-          kernels.multiply(weights.query, normed, queries, tokens);
-          kernels.multiply(weights.key, normed, keys, tokens);
-          kernels.multiply(weights.value, normed, values, tokens);
-          const shape = { tokens, heads, kvHeads: keyValueHeads, headDim: headSize, start: position };
-          kernels.rotate(queries, rotary.cosines, rotary.sines, shape);
-          kernels.rotate(keys, rotary.cosines, rotary.sines, { ...shape, heads: keyValueHeads });
-          kernels.store(keys, cache.keys, position, tokens, keyWidth);
-          kernels.store(values, cache.values, position, tokens, keyWidth);
-          kernels.attend(queries, cache.keys, cache.values, attended, { ...shape, received });
+        compute(batch) {
+          inputs.run(batch.weights, normed, batch.tokens);
+          attention.run(batch);
         },
       },
       {
-        linears: ['attentionOutput'],
-        input: attended,
-        columns: queryWidth,
-        producer: { weights: 'value', rows: valueRows },
+        modules: modulesOf(attended),
+        input: attention.attended,
+        columns: heads * headSize,
+        producer: producers.attentionOutputInput,
         writesResidual: true,
         compute: ({ weights, tokens }) => {
-          kernels.multiply(weights.attentionOutput, attended, normed, tokens);
-          kernels.add(this.hidden, normed, tokens * hiddenSize);
-          this.normalize(weights.feedForwardNorm, tokens);
+          attended.run(weights, attention.attended, tokens);
+          this.scaleBranch(weights.norms.attentionPostNorm, tokens);
+          const { feedForwardNorm, attentionNorm } = weights.norms;
+          if (config.parallelResidual) this.normalize(feedForwardNorm ?? attentionNorm, tokens);
+          kernels.add(this.hidden, branch, tokens * hiddenSize);
+          if (!config.parallelResidual) this.normalize(feedForwardNorm, tokens);
         },
       },
       {
-        linears: ['gate', 'up'],
+        modules: modulesOf(widened),
         input: normed,
         columns: hiddenSize,
-        producer: { weights: 'feedForwardNorm', rows: each(hiddenSize) },
+        producer: producers.feedForwardInput,
         writesResidual: false,
         compute({ weights, tokens }) {
-          kernels.multiply(weights.gate, normed, gate, tokens);
-          kernels.multiply(weights.up, normed, up, tokens);
-          kernels.swiGlu(gate, up, gate, tokens * intermediateSize);
+          widened.run(weights, normed, tokens);
+          const length = tokens * intermediateSize;
+          if (gate === undefined) kernels.activate(activation, { gate: up, output: up }, length);
+          else if (activation === 'silu') kernels.swiGlu(gate, up, gate, length);
+          else kernels.activate(activation, { gate, up, output: gate }, length);
         },
       },
       {
-        linears: ['down'],
-        input: gate,
+        modules: modulesOf(narrowed),
+        input: activated,
         columns: intermediateSize,
-        producer: { weights: 'up', rows: each(intermediateSize) },
+        producer: producers.downInput,
         writesResidual: true,
         compute: ({ weights, tokens }) => {
-          kernels.multiply(weights.down, gate, normed, tokens);
-          kernels.add(this.hidden, normed, tokens * hiddenSize);
+          narrowed.run(weights, activated, tokens);
+          this.scaleBranch(weights.norms.feedForwardPostNorm, tokens);
+          kernels.add(this.hidden, branch, tokens * hiddenSize);
         },
       },
     ];
@@ -132,14 +143,12 @@ export class BlockComputation {
 
   /** Memory for the keys and values of one block. */
   allocateCache(): KeyValueCache {
-    const { keyValueHeads, headSize } = this.config;
-    const bytes = 4 * this.contextLength * keyValueHeads * headSize;
-    return { keys: this.kernels.allocate(bytes), values: this.kernels.allocate(bytes) };
+    return this.attention.allocateCache();
   }
 
   /** From the hidden states to the input of the first stage. */
   begin({ weights, tokens }: BlockBatch): void {
-    this.normalize(weights.attentionNorm, tokens);
+    this.normalize(weights.norms.attentionNorm, tokens);
   }
 
   /** Takes the hidden states through the whole block. */
@@ -148,8 +157,19 @@ export class BlockComputation {
     for (const stage of this.stages) stage.compute(batch);
   }
 
-  private normalize(weight: Pointer, tokens: number): void {
-    const { hiddenSize, normEpsilon } = this.config;
-    this.kernels.rmsNorm(this.hidden, weight, this.normed, tokens, hiddenSize, normEpsilon);
+  /** From the hidden states to the input of a stage; without a norm it is the hidden states themselves. */
+  private normalize(norm: NormWeights | undefined, tokens: number): void {
+    const { hiddenSize: width } = this.config;
+    if (norm) {
+      applyNorm(this.kernels, this.config, norm, { input: this.hidden, output: this.normed, tokens, width });
+    } else this.kernels.store(this.hidden, this.normed, 0, tokens, width);
+  }
+
+  /** What is done to the output of attention or feed-forward layer before it is added to the residual path. */
+  private scaleBranch(norm: NormWeights | undefined, tokens: number): void {
+    const { config, kernels, branch } = this;
+    const { hiddenSize: width, residualScale } = config;
+    if (norm) applyNorm(kernels, config, norm, { input: branch, output: branch, tokens, width });
+    if (residualScale !== undefined) kernels.scale(branch, residualScale, tokens * width);
   }
 }

@@ -4,8 +4,17 @@ import type { ModelConfig } from '@lbs/model-loaders';
 /** Longest context that gets a cache unless the caller asks for more: a model may declare 128 Ki positions. */
 const defaultContextLength = 2048;
 
-/** Positions of a KV cache: what the caller asks for, or what the model was trained for, at most 2048. */
+/**
+ * Positions of a KV cache: what the caller asks for, or what the model was trained for, at most 2048. Throws InvalidArgumentError for more than a model
+ * has learned positions.
+ */
 export function contextLengthOf(config: ModelConfig, asked: number | undefined): number {
+  if (config.positionOffset !== undefined && asked !== undefined && asked > config.contextLength) {
+    throw new InvalidArgumentError(
+      `a context of ${asked} is longer than the ${config.contextLength} positions that the model has learned`,
+      { mend: `Ask for a contextLength of up to ${config.contextLength}.` },
+    );
+  }
   return asked ?? Math.min(config.contextLength, defaultContextLength);
 }
 

@@ -7,50 +7,40 @@ import {
   TensorMismatchError,
 } from '@lbs/format';
 import type { Kernels, Matrix, Pointer } from '@lbs/kernels';
-import type { CancelOptions, ModelSource } from '@lbs/model-loaders';
+import {
+  type BlockNorm,
+  blockMatrices,
+  type CancelOptions,
+  type DecoderLayout,
+  layoutOf,
+  type ModelSource,
+  type NormPlace,
+  normWidth,
+  tensorShapes,
+} from '@lbs/model-loaders';
+import type { NormWeights } from './norm.js';
 
-/** The linear layers of a decoder block, by the modules that hold them. */
-const linearModules = {
-  query: 'self_attn.q_proj',
-  key: 'self_attn.k_proj',
-  value: 'self_attn.v_proj',
-  attentionOutput: 'self_attn.o_proj',
-  gate: 'mlp.gate_proj',
-  up: 'mlp.up_proj',
-  down: 'mlp.down_proj',
-};
-
-/** A linear layer of a decoder block. */
-export type LinearLayer = keyof typeof linearModules;
-
-/** The norms of a decoder block, by the modules that hold them. */
-const normModules = {
-  attentionNorm: 'input_layernorm',
-  feedForwardNorm: 'post_attention_layernorm',
-};
-
-/** A norm of a decoder block. */
-export type BlockNorm = keyof typeof normModules;
-
-const blockModules = { ...linearModules, ...normModules };
-
-/** Name of the module of a linear layer or a norm in block `layer`, such as `model.layers.0.self_attn.q_proj`. */
-export function moduleOf(layer: number, part: LinearLayer | BlockNorm): string {
-  return `model.layers.${layer}.${blockModules[part]}`;
+/** A matrix [out, in] with its bias [out]. */
+export interface LinearWeights {
+  readonly matrix: Matrix;
+  readonly bias?: Pointer | undefined;
 }
 
-/** The weights of one decoder block. Matrices are [out, in], norms float32 [in]. */
-export interface LayerWeights
-  extends Readonly<Record<LinearLayer, Matrix>>,
-    Readonly<Record<BlockNorm, Pointer>> {}
+/** The weights of one decoder block. */
+export interface LayerWeights {
+  /** By the name of the module within the block. */
+  readonly matrices: ReadonlyMap<string, LinearWeights>;
+  readonly norms: Readonly<Partial<Record<BlockNorm, NormWeights>>>;
+}
 
 export interface DecoderWeights {
   /** [vocabulary, hidden]; also the output head where the two are tied. */
   readonly embedding: Matrix;
+  /** [positions, hidden] of a model that learned its positions. */
+  readonly positions: Matrix | undefined;
   readonly layers: readonly LayerWeights[];
-  readonly finalNorm: Pointer;
-  /** [vocabulary, hidden] */
-  readonly head: Matrix;
+  readonly finalNorm: NormWeights;
+  readonly head: LinearWeights;
   /** Bytes of all weights in memory. */
   readonly bytes: number;
 }
@@ -82,6 +72,7 @@ interface WeightLoaderOptions extends CancelOptions {
  */
 export class WeightLoader {
   private readonly formatOf: (module: string) => NumberFormat | undefined;
+  private readonly layout: DecoderLayout;
 
   constructor(
     private readonly model: ModelSource,
@@ -92,37 +83,49 @@ export class WeightLoader {
     this.formatOf = quantization
       ? formatOfModule(parseQuantizationConfig(quantization, model.name))
       : () => undefined;
+    this.layout = layoutOf(model.config);
   }
 
   embedding(): Promise<Matrix> {
-    return this.matrix('model.embed_tokens', this.model.config.vocabularySize, this.model.config.hiddenSize);
+    const { vocabularySize, hiddenSize } = this.model.config;
+    return this.matrix(this.layout.embedding, vocabularySize, hiddenSize);
+  }
+
+  /** The table of learned positions; undefined for a model without one. */
+  async positions(): Promise<Matrix | undefined> {
+    const { contextLength, positionOffset = 0, hiddenSize } = this.model.config;
+    const module = this.layout.positions;
+    return module === undefined ? undefined : this.matrix(module, contextLength + positionOffset, hiddenSize);
   }
 
   async layer(index: number): Promise<LayerWeights> {
-    const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = this.model.config;
-    const linear = (name: LinearLayer, rows: number, columns: number) =>
-      this.matrix(moduleOf(index, name), rows, columns);
-    const norm = (name: BlockNorm) => this.vector(moduleOf(index, name));
+    const { layout } = this;
+    const { config } = this.model;
+    const prefix = `${layout.blocks}.${index}.`;
+    const norms: Partial<Record<BlockNorm, NormWeights>> = {};
+    for (const name of Object.keys(layout.norms) as BlockNorm[]) {
+      norms[name] = await this.norm(prefix, layout.norms[name]!, normWidth(config, layout, name));
+    }
+    const matrices = new Map<string, LinearWeights>();
+    for (const { module, rows, columns, bias } of blockMatrices(config, layout)) {
+      const matrix = await this.matrix(prefix + module, rows, columns);
+      matrices.set(module, { matrix, bias: bias ? await this.vector(`${prefix}${module}.bias`) : undefined });
+    }
+    return { matrices, norms };
+  }
+
+  finalNorm(): Promise<NormWeights> {
+    return this.norm('', this.layout.finalNorm, this.model.config.hiddenSize);
+  }
+
+  /** The output head; `embedding` is its matrix where the two are tied. */
+  async head(embedding: Matrix): Promise<LinearWeights> {
+    const { tiedEmbeddings, vocabularySize, hiddenSize } = this.model.config;
+    const { module, bias } = this.layout.head;
     return {
-      attentionNorm: await norm('attentionNorm'),
-      query: await linear('query', heads * headSize, hiddenSize),
-      key: await linear('key', keyValueHeads * headSize, hiddenSize),
-      value: await linear('value', keyValueHeads * headSize, hiddenSize),
-      attentionOutput: await linear('attentionOutput', hiddenSize, heads * headSize),
-      feedForwardNorm: await norm('feedForwardNorm'),
-      gate: await linear('gate', intermediateSize, hiddenSize),
-      up: await linear('up', intermediateSize, hiddenSize),
-      down: await linear('down', hiddenSize, intermediateSize),
+      matrix: tiedEmbeddings ? embedding : await this.matrix(module, vocabularySize, hiddenSize),
+      bias: bias ? await this.vector(`${module}.bias`) : undefined,
     };
-  }
-
-  finalNorm(): Promise<Pointer> {
-    return this.vector('model.norm');
-  }
-
-  /** The output head of a model whose head is not the embedding. */
-  head(): Promise<Matrix> {
-    return this.matrix('lm_head', this.model.config.vocabularySize, this.model.config.hiddenSize);
   }
 
   private async matrix(module: string, rows: number, columns: number): Promise<Matrix> {
@@ -161,12 +164,25 @@ export class WeightLoader {
     return kernels.loadQuantized(matrix);
   }
 
-  private async vector(module: string): Promise<Pointer> {
-    const { model, kernels, options } = this;
-    const values = await model.readFloat32(`${module}.weight`, options);
-    const pointer = kernels.allocate(values.byteLength);
-    kernels.float32(pointer, values.length).set(values);
-    options.onLoaded?.(module, values.byteLength);
+  private async norm(prefix: string, { module, bias }: NormPlace, width: number): Promise<NormWeights> {
+    const { norm, normOffset = 0 } = this.model.config;
+    const name = module === undefined ? undefined : `${prefix}${module}`;
+    const fill = (value: number) => this.keep(new Float32Array(width).fill(value));
+    const weight = name === undefined ? fill(1) : await this.vector(`${name}.weight`, normOffset);
+    if (norm !== 'layer') return { weight, bias: undefined };
+    return { weight, bias: bias ? await this.vector(`${name}.bias`) : fill(0) };
+  }
+
+  private async vector(name: string, offset = 0): Promise<Pointer> {
+    const values = await this.model.readFloat32(name, this.options);
+    const pointer = this.keep(offset === 0 ? values : values.map((value) => value + offset));
+    this.options.onLoaded?.(name.replace(/\.weight$/, ''), values.byteLength);
+    return pointer;
+  }
+
+  private keep(values: Float32Array): Pointer {
+    const pointer = this.kernels.allocate(values.byteLength);
+    this.kernels.float32(pointer, values.length).set(values);
     return pointer;
   }
 }
@@ -177,8 +193,7 @@ export async function loadWeights(
   kernels: Kernels,
   { signal, onProgress }: LoadOptions = {},
 ): Promise<DecoderWeights> {
-  const { layers, tiedEmbeddings } = model.config;
-  const total = 2 + 9 * layers + (tiedEmbeddings ? 0 : 1);
+  const total = tensorShapes(model.config).size;
   let done = 0;
   let bytes = 0;
   const loader = new WeightLoader(model, kernels, {
@@ -189,9 +204,10 @@ export async function loadWeights(
     },
   });
   const embedding = await loader.embedding();
-  const blocks: LayerWeights[] = [];
-  for (let i = 0; i < layers; i++) blocks.push(await loader.layer(i));
+  const positions = await loader.positions();
+  const layers: LayerWeights[] = [];
+  for (let i = 0; i < model.config.layers; i++) layers.push(await loader.layer(i));
   const finalNorm = await loader.finalNorm();
-  const head = tiedEmbeddings ? embedding : await loader.head();
-  return { embedding, layers: blocks, finalNorm, head, bytes };
+  const head = await loader.head(embedding);
+  return { embedding, positions, layers, finalNorm, head, bytes };
 }

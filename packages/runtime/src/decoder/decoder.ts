@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import type { ModelConfig, ModelSource } from '@lbs/model-loaders';
-import { batchTokens } from './block-computation.js';
+import { batchTokens } from './batch.js';
 import { checkTokens, contextLengthOf } from './context.js';
 import { type LoadOptions, loadWeights } from './decoder-weights.js';
 import { ForwardPass } from './forward-pass.js';

@@ -1,13 +1,18 @@
 import type { Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
-import { BlockComputation, type KeyValueCache } from './block-computation.js';
+import type { KeyValueCache } from './attention-computation.js';
+import { BlockComputation } from './block-computation.js';
 import type { DecoderWeights } from './decoder-weights.js';
+import { applyLinear } from './linear-stage.js';
+import { applyNorm } from './norm.js';
+import { TokenEmbedding } from './token-embedding.js';
 
 /** Logits that are computed at once: bounds their memory for large vocabularies. */
 const logitRows = 32;
 
 /** The computation of a decoder, on a KV cache of its own. */
 export class ForwardPass {
+  private readonly embedding: TokenEmbedding;
   private readonly block: BlockComputation;
   private readonly caches: readonly KeyValueCache[];
   /** [logitRows, vocabularySize] */
@@ -19,6 +24,7 @@ export class ForwardPass {
     private readonly weights: DecoderWeights,
     contextLength: number,
   ) {
+    this.embedding = new TokenEmbedding(config, kernels, weights);
     this.block = new BlockComputation(config, kernels, contextLength);
     this.caches = weights.layers.map(() => this.block.allocateCache());
     this.logits = kernels.allocate(4 * logitRows * config.vocabularySize);
@@ -26,9 +32,9 @@ export class ForwardPass {
 
   /** Takes a batch through all layers; its keys and values go to the cache at `position`. */
   run(tokens: readonly number[], position: number): void {
-    this.kernels.gather(this.weights.embedding, tokens, this.block.hidden);
-    for (const [i, weights] of this.weights.layers.entries()) {
-      this.block.run({ weights, cache: this.caches[i]!, tokens: tokens.length, position });
+    this.embedding.run(tokens, position, this.block.hidden);
+    for (const [layer, weights] of this.weights.layers.entries()) {
+      this.block.run({ layer, weights, cache: this.caches[layer]!, tokens: tokens.length, position });
     }
   }
 
@@ -37,12 +43,19 @@ export class ForwardPass {
     const { kernels, block, config } = this;
     const { hiddenSize, vocabularySize } = config;
     const logits = new Float32Array(count * vocabularySize);
-    const hidden = block.hidden + 4 * start * hiddenSize;
-    kernels.rmsNorm(hidden, this.weights.finalNorm, block.normed, count, hiddenSize, config.normEpsilon);
+    applyNorm(kernels, config, this.weights.finalNorm, {
+      input: block.hidden + 4 * start * hiddenSize,
+      output: block.normed,
+      tokens: count,
+      width: hiddenSize,
+    });
     for (let row = 0; row < count; row += logitRows) {
       const rows = Math.min(logitRows, count - row);
-      kernels.multiply(this.weights.head, block.normed + 4 * row * hiddenSize, this.logits, rows);
-      logits.set(kernels.float32(this.logits, rows * vocabularySize), row * vocabularySize);
+      const length = rows * vocabularySize;
+      applyLinear(kernels, this.weights.head, block.normed + 4 * row * hiddenSize, this.logits, rows);
+      if (config.logitScale !== undefined) kernels.scale(this.logits, config.logitScale, length);
+      if (config.logitSoftcap !== undefined) kernels.softcap(this.logits, config.logitSoftcap, length);
+      logits.set(kernels.float32(this.logits, length), row * vocabularySize);
     }
     return logits;
   }

@@ -1,32 +1,63 @@
-import type { Kernels } from '@lbs/kernels';
+import type { Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
+import { type RotaryParameters, rotaryFrequencies } from './rotary-frequencies.js';
 
-/** Pointers to the cosines and sines [positions, headSize / 2] of the rotary embedding. */
+/** Pointers to the cosines and sines [positions, size / 2] of a rotary embedding that turns `size` dimensions of each head. */
 export interface RotaryTables {
-  readonly cosines: number;
-  readonly sines: number;
+  readonly cosines: Pointer;
+  readonly sines: Pointer;
+  readonly size: number;
 }
 
-/**
- * Angles position * theta^(-2i / headSize) (RoFormer, arXiv 2104.09864, equation 15), with the roundings to
- * float32 that transformers makes.
- */
-export function createRotaryTables(kernels: Kernels, config: ModelConfig, positions: number): RotaryTables {
-  const half = config.headSize / 2;
-  const frequencies = Float32Array.from(
-    { length: half },
-    (_, i) => 1 / Math.fround(config.ropeTheta ** ((2 * i) / config.headSize)),
-  );
+/** The rotary embeddings of a model's layers. */
+export class RotaryEmbedding {
+  /** Of the layers that see the whole context; undefined for a model that turns nothing. */
+  readonly tables: RotaryTables | undefined;
+  /** Of the layers with a sliding window. */
+  private readonly local: RotaryTables | undefined;
+
+  constructor(
+    private readonly config: ModelConfig,
+    kernels: Kernels,
+    contextLength: number,
+  ) {
+    const { headSize, rotarySize: size = headSize, ropeTheta, ropeScaling, localRopeTheta } = config;
+    if (size === 0) return;
+    this.tables = createTables(kernels, { size, theta: ropeTheta, scaling: ropeScaling, contextLength });
+    this.local =
+      localRopeTheta === undefined
+        ? this.tables
+        : createTables(kernels, { size, theta: localRopeTheta, scaling: undefined, contextLength });
+  }
+
+  /** The tables of a layer; undefined where it turns nothing. */
+  of(layer: number): RotaryTables | undefined {
+    const { rotaryLayers } = this.config;
+    if (rotaryLayers && !rotaryLayers[layer]) return undefined;
+    return windowOf(this.config, layer) === undefined ? this.tables : this.local;
+  }
+}
+
+/** Positions that a token of the layer sees; undefined for all. */
+export function windowOf({ slidingWindow, slidingLayers }: ModelConfig, layer: number): number | undefined {
+  return slidingLayers && !slidingLayers[layer] ? undefined : slidingWindow;
+}
+
+function createTables(kernels: Kernels, parameters: RotaryParameters): RotaryTables {
+  const { size, contextLength } = parameters;
+  const half = size / 2;
+  const { frequencies, amplitude } = rotaryFrequencies(parameters);
   const tables = {
-    cosines: kernels.allocate(4 * positions * half),
-    sines: kernels.allocate(4 * positions * half),
+    cosines: kernels.allocate(4 * contextLength * half),
+    sines: kernels.allocate(4 * contextLength * half),
+    size,
   };
-  const cosines = kernels.float32(tables.cosines, positions * half);
-  const sines = kernels.float32(tables.sines, positions * half);
+  const cosines = kernels.float32(tables.cosines, contextLength * half);
+  const sines = kernels.float32(tables.sines, contextLength * half);
   for (let i = 0; i < cosines.length; i++) {
     const angle = Math.fround(Math.floor(i / half) * frequencies[i % half]!);
-    cosines[i] = Math.cos(angle);
-    sines[i] = Math.sin(angle);
+    cosines[i] = amplitude * Math.cos(angle);
+    sines[i] = amplitude * Math.sin(angle);
   }
   return tables;
 }

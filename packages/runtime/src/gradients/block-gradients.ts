@@ -1,6 +1,9 @@
 import { type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
-import type { ModelConfig } from '@lbs/model-loaders';
-import type { LayerWeights, LinearLayer } from '../decoder/decoder-weights.js';
+import type { LinearLayer, ModelConfig } from '@lbs/model-loaders';
+import type { BlockComputation } from '../decoder/block-computation.js';
+import type { LayerWeights, LinearWeights } from '../decoder/decoder-weights.js';
+import { applyLinear } from '../decoder/linear-stage.js';
+import { applyNorm, type NormWeights } from '../decoder/norm.js';
 import type { RotaryTables } from '../decoder/rotary-embedding.js';
 import { AttentionGradients, type AttentionOperands } from './attention-gradients.js';
 import { addNormGradient } from './norm-gradient.js';
@@ -26,6 +29,7 @@ export interface BlockGradientStep {
 export class BlockGradients {
   private readonly algebra: LinearAlgebra;
   private readonly attention: AttentionGradients;
+  private readonly rotary: RotaryTables;
   /** The tables of the rotation back. */
   private readonly inverseRotary: RotaryTables;
   /** [tokens, hiddenSize]: the residual path before the block, and between attention and feed-forward layer. */
@@ -47,18 +51,20 @@ export class BlockGradients {
   /** [intermediateSize] */
   private readonly exponentials: Pointer;
 
-  /** `tokens` is the length of the longest sequence; `rotary` has as many positions. */
+  /** `tokens` is the length of the longest sequence; the computation has as many positions. */
   constructor(
     private readonly config: ModelConfig,
     private readonly kernels: Kernels,
-    private readonly rotary: RotaryTables,
+    private readonly computation: BlockComputation,
     tokens: number,
   ) {
     const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = config;
     const arrayOf = (width: number) => kernels.allocate(4 * tokens * width);
     this.algebra = new LinearAlgebra(kernels);
     this.attention = new AttentionGradients(config, kernels, tokens);
-    this.inverseRotary = { cosines: rotary.cosines, sines: arrayOf(headSize / 2) };
+    const rotary = computation.rotary.tables!;
+    this.rotary = rotary;
+    this.inverseRotary = { ...rotary, sines: arrayOf(headSize / 2) };
     this.input = arrayOf(hiddenSize);
     this.middle = arrayOf(hiddenSize);
     this.normed = arrayOf(hiddenSize);
@@ -94,20 +100,38 @@ export class BlockGradients {
   private computeAgain(weights: LayerWeights, tokens: number): void {
     const { config, kernels, normed, middle, attended } = this;
     const { queries, keys, values } = this.operands;
-    const { hiddenSize, heads, keyValueHeads, headSize, normEpsilon } = config;
+    const { hiddenSize: width, heads, keyValueHeads, headSize } = config;
+    const linear = (name: LinearLayer, input: Pointer, output: Pointer) =>
+      applyLinear(kernels, this.weightsOf(weights, name), input, output, tokens);
+    const norm = (name: 'attentionNorm' | 'feedForwardNorm', input: Pointer) =>
+      applyNorm(kernels, config, weights.norms[name]!, { input, output: normed, tokens, width });
     const shape = { tokens, heads, kvHeads: keyValueHeads, headDim: headSize, start: 0 };
-    kernels.rmsNorm(this.input, weights.attentionNorm, normed, tokens, hiddenSize, normEpsilon);
-    kernels.multiply(weights.query, normed, queries, tokens);
-    kernels.multiply(weights.key, normed, keys, tokens);
-    kernels.multiply(weights.value, normed, values, tokens);
+    norm('attentionNorm', this.input);
+    linear('query', normed, queries);
+    linear('key', normed, keys);
+    linear('value', normed, values);
     kernels.rotate(queries, this.rotary.cosines, this.rotary.sines, shape);
     kernels.rotate(keys, this.rotary.cosines, this.rotary.sines, { ...shape, heads: keyValueHeads });
     kernels.attend(queries, keys, values, attended, shape);
-    kernels.multiply(weights.attentionOutput, attended, middle, tokens);
-    kernels.add(middle, this.input, tokens * hiddenSize);
-    kernels.rmsNorm(middle, weights.feedForwardNorm, normed, tokens, hiddenSize, normEpsilon);
-    kernels.multiply(weights.gate, normed, this.gate, tokens);
-    kernels.multiply(weights.up, normed, this.up, tokens);
+    linear('attentionOutput', attended, middle);
+    kernels.add(middle, this.input, tokens * width);
+    norm('feedForwardNorm', middle);
+    linear('gate', normed, this.gate);
+    linear('up', normed, this.up);
+  }
+
+  private weightsOf(weights: LayerWeights, linear: LinearLayer): LinearWeights {
+    return weights.matrices.get(this.computation.layout.linears[linear]!.module)!;
+  }
+
+  private multiplyTransposed(
+    weights: LayerWeights,
+    linear: LinearLayer,
+    arrays: { readonly input: Pointer; readonly output: Pointer; readonly tokens: number },
+    update: 'set' | 'add' = 'set',
+  ): void {
+    const { matrix } = this.weightsOf(weights, linear);
+    this.algebra.multiplyTransposed(matrix, { ...arrays, update });
   }
 
   private backThroughFeedForward(weights: LayerWeights, tokens: number, onGradient: GradientConsumer): void {
@@ -116,18 +140,13 @@ export class BlockGradients {
     const emit = (linear: LinearLayer, gradient: Pointer, width: number) =>
       onGradient(linear, kernels.float32(gradient, tokens * width));
     emit('down', this.residual, hiddenSize);
-    this.algebra.multiplyTransposed(weights.down, {
-      input: this.residual,
-      output: this.activation,
-      tokens,
-    });
+    this.multiplyTransposed(weights, 'down', { input: this.residual, output: this.activation, tokens });
     this.backThroughSwiGlu(tokens);
     emit('up', up, intermediateSize);
     emit('gate', gate, intermediateSize);
-    const output = this.normed;
-    this.algebra.multiplyTransposed(weights.gate, { input: gate, output, tokens });
-    this.algebra.multiplyTransposed(weights.up, { input: up, output, tokens, update: 'add' });
-    this.backThroughNorm(this.middle, weights.feedForwardNorm, tokens);
+    this.multiplyTransposed(weights, 'gate', { input: gate, output: this.normed, tokens });
+    this.multiplyTransposed(weights, 'up', { input: up, output: this.normed, tokens }, 'add');
+    this.backThroughNorm(this.middle, weights.norms.feedForwardNorm!, tokens);
   }
 
   /** Of gate(g) = g / (1 + e^-g), with s = 1 / (1 + e^-g): gate'(g) = s * (1 + g * (1 - s)). */
@@ -155,7 +174,7 @@ export class BlockGradients {
     const { kernels, operands, operandGradients, inverseRotary } = this;
     const { hiddenSize, heads, keyValueHeads, headSize } = this.config;
     onGradient('attentionOutput', kernels.float32(this.residual, tokens * hiddenSize));
-    this.algebra.multiplyTransposed(weights.attentionOutput, {
+    this.multiplyTransposed(weights, 'attentionOutput', {
       input: this.residual,
       output: this.attended,
       tokens,
@@ -172,19 +191,14 @@ export class BlockGradients {
         kernels.rotate(gradient, inverseRotary.cosines, inverseRotary.sines, shape);
       }
       onGradient(linear, kernels.float32(gradient, tokens * heads * headSize));
-      const update = i === 0 ? 'set' : 'add';
-      this.algebra.multiplyTransposed(weights[linear], {
-        input: gradient,
-        output: this.normed,
-        tokens,
-        update,
-      });
+      const arrays = { input: gradient, output: this.normed, tokens };
+      this.multiplyTransposed(weights, linear, arrays, i === 0 ? 'set' : 'add');
     }
-    this.backThroughNorm(this.input, weights.attentionNorm, tokens);
+    this.backThroughNorm(this.input, weights.norms.attentionNorm!, tokens);
   }
 
   /** Adds to the residual path's gradient what came back, in `normed`, to the output of a norm of `input`. */
-  private backThroughNorm(input: Pointer, weight: Pointer, tokens: number): void {
+  private backThroughNorm(input: Pointer, { weight }: NormWeights, tokens: number): void {
     const { kernels } = this;
     const { hiddenSize, normEpsilon } = this.config;
     const view = (pointer: Pointer) => kernels.float32(pointer, tokens * hiddenSize);

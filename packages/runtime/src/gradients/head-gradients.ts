@@ -1,5 +1,7 @@
-import { type Kernels, LinearAlgebra, type Matrix, type Pointer } from '@lbs/kernels';
+import { type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
+import type { LinearWeights } from '../decoder/decoder-weights.js';
+import { applyNorm, type NormWeights } from '../decoder/norm.js';
 import { addNormGradient } from './norm-gradient.js';
 
 /** Tokens whose logits are in memory together. */
@@ -13,9 +15,9 @@ export type HeadConsumer = (input: Float32Array, gradient: Float32Array) => void
 
 /** What turns hidden states behind the last block into logits. */
 export interface HeadWeights {
-  readonly finalNorm: Pointer;
+  readonly finalNorm: NormWeights;
   /** [vocabulary, hiddenSize] */
-  readonly head: Matrix;
+  readonly head: LinearWeights;
 }
 
 /** The gradient of the loss with respect to the hidden states behind the last block, with working memory for a tile of tokens. */
@@ -43,7 +45,7 @@ export class HeadGradients {
    * [tokens, hiddenSize]. What the head reads and the gradient of the logits are shown tile by tile.
    */
   run(
-    { finalNorm, head }: HeadWeights,
+    { finalNorm, head: { matrix: head } }: HeadWeights,
     hidden: Float32Array,
     chooseLabel: LabelChooser,
     onGradient: HeadConsumer,
@@ -56,7 +58,12 @@ export class HeadGradients {
       const rows = Math.min(tokenTile, tokens - first);
       const part = (values: Float32Array) => values.subarray(first * hiddenSize, (first + rows) * hiddenSize);
       kernels.float32(this.hidden, rows * hiddenSize).set(part(hidden));
-      kernels.rmsNorm(this.hidden, finalNorm, this.normed, rows, hiddenSize, normEpsilon);
+      applyNorm(kernels, this.config, finalNorm, {
+        input: this.hidden,
+        output: this.normed,
+        tokens: rows,
+        width: hiddenSize,
+      });
       kernels.multiply(head, this.normed, this.logits, rows);
       this.backThroughLoss(rows, (row, probabilities) => chooseLabel(first + row, probabilities));
       onGradient(
@@ -66,7 +73,7 @@ export class HeadGradients {
       this.algebra.multiplyTransposed(head, { input: this.logits, output: this.normed, tokens: rows });
       addNormGradient(part(gradient), {
         input: part(hidden),
-        weight: kernels.float32(finalNorm, hiddenSize),
+        weight: kernels.float32(finalNorm.weight, hiddenSize),
         gradient: kernels.float32(this.normed, rows * hiddenSize),
         epsilon: normEpsilon,
       });

@@ -1,8 +1,10 @@
 import { InvalidArgumentError, NonFiniteWeightError } from '@lbs/format';
 import type { Kernels, Matrix } from '@lbs/kernels';
 import type { CancelOptions, ModelSource } from '@lbs/model-loaders';
-import { type BlockComputation, batchTokens, type KeyValueCache } from '../decoder/block-computation.js';
-import { type LayerWeights, moduleOf, WeightLoader } from '../decoder/decoder-weights.js';
+import type { KeyValueCache } from '../decoder/attention-computation.js';
+import { batchTokens } from '../decoder/batch.js';
+import type { BlockComputation } from '../decoder/block-computation.js';
+import { type LayerWeights, WeightLoader } from '../decoder/decoder-weights.js';
 import { createRandom } from '../generation/sampling.js';
 import { BlockGradients } from './block-gradients.js';
 import { drawIndex, HeadGradients, type LabelChooser } from './head-gradients.js';
@@ -60,6 +62,7 @@ export async function measureOutputGradients(
 ): Promise<ReadonlyMap<string, OutputGradients>> {
   const { source, kernels, embedding } = parts;
   const { config } = source;
+  const { layout } = parts.computation;
   if (sequences.length === 0) throw new InvalidArgumentError('there are no sequences');
   const hidden = sequences.map((tokens) => [parts.embed(tokens)]);
   if (labels) assertLabels(labels, sequences, config.vocabularySize);
@@ -90,7 +93,7 @@ export async function measureOutputGradients(
       (loader) => loader.layer(index),
       (weights, sequence) => {
         const states = hidden[sequence]!;
-        states.push(runBlock(parts, weights, states[index]!));
+        states.push(runBlock(parts, index, weights, states[index]!));
       },
     );
   }
@@ -110,7 +113,7 @@ export async function measureOutputGradients(
   await forEachSequence(
     async (loader) => ({
       finalNorm: await loader.finalNorm(),
-      head: config.tiedEmbeddings ? embedding : await loader.head(),
+      head: await loader.head(embedding),
       computation: new HeadGradients(config, kernels),
     }),
     ({ computation, ...weights }, sequence) => {
@@ -130,7 +133,7 @@ export async function measureOutputGradients(
     await forEachSequence(
       async (loader) => ({
         weights: await loader.layer(index),
-        computation: new BlockGradients(config, kernels, parts.computation.rotary, longest),
+        computation: new BlockGradients(config, kernels, parts.computation, longest),
       }),
       ({ weights, computation }, sequence) => {
         computation.run({
@@ -139,7 +142,8 @@ export async function measureOutputGradients(
           gradient: gradients[sequence]!,
           onGradient(linear, gradient) {
             const tokens = sequences[sequence]!.length;
-            const outputs = sumsOf(moduleOf(index, linear), gradient.length / tokens);
+            const module = `${layout.blocks}.${index}.${layout.linears[linear]!.module}`;
+            const outputs = sumsOf(module, gradient.length / tokens);
             outputs.beginSequence();
             outputs.add(gradient);
           },
@@ -148,7 +152,7 @@ export async function measureOutputGradients(
     );
   }
   for (const gradient of gradients) {
-    const embedded = sumsOf('model.embed_tokens', config.hiddenSize);
+    const embedded = sumsOf(layout.embedding, config.hiddenSize);
     embedded.beginSequence();
     embedded.add(gradient);
   }
@@ -158,6 +162,7 @@ export async function measureOutputGradients(
 /** Hidden states [tokens, hiddenSize] behind a block from those before it. */
 function runBlock(
   { source, kernels, computation, cache }: GradientParts,
+  layer: number,
   weights: LayerWeights,
   hidden: Float32Array,
 ): Float32Array {
@@ -165,7 +170,7 @@ function runBlock(
   const behind = new Float32Array(hidden.length);
   const tokens = hidden.length / hiddenSize;
   for (let position = 0; position < tokens; position += batchTokens) {
-    const batch = { weights, cache, tokens: Math.min(batchTokens, tokens - position), position };
+    const batch = { layer, weights, cache, tokens: Math.min(batchTokens, tokens - position), position };
     const start = position * hiddenSize;
     const length = batch.tokens * hiddenSize;
     kernels.float32(computation.hidden, length).set(hidden.subarray(start, start + length));

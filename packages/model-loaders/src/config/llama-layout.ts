@@ -1,0 +1,27 @@
+import type { DecoderLayout, LinearPlace } from './decoder-layout.js';
+import type { ModelConfig } from './model-config.js';
+
+/** The layout of Llama, which most architectures have with small changes. Biases are where the config says so. */
+export function llamaLayout(config: ModelConfig): DecoderLayout {
+  const { queryKeyValueBias = false, attentionOutputBias = false, feedForwardBias = false } = config;
+  const linear = (module: string, bias: boolean): LinearPlace => ({ module, bias });
+  return {
+    embedding: 'model.embed_tokens',
+    blocks: 'model.layers',
+    linears: {
+      query: linear('self_attn.q_proj', queryKeyValueBias),
+      key: linear('self_attn.k_proj', queryKeyValueBias),
+      value: linear('self_attn.v_proj', queryKeyValueBias),
+      attentionOutput: linear('self_attn.o_proj', attentionOutputBias),
+      gate: linear('mlp.gate_proj', feedForwardBias),
+      up: linear('mlp.up_proj', feedForwardBias),
+      down: linear('mlp.down_proj', feedForwardBias),
+    },
+    norms: {
+      attentionNorm: { module: 'input_layernorm' },
+      feedForwardNorm: { module: 'post_attention_layernorm' },
+    },
+    finalNorm: { module: 'model.norm' },
+    head: { module: 'lm_head', bias: false },
+  };
+}
