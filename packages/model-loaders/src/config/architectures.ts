@@ -1,11 +1,45 @@
 import { UnsupportedError } from '@lbs/format';
 import type { Architecture } from './architecture.js';
+import { gemma } from './architectures/gemma.js';
+import { gemma2 } from './architectures/gemma2.js';
+import { gemma3 } from './architectures/gemma3.js';
+import { gptNeoX } from './architectures/gpt-neox.js';
+import { gpt2 } from './architectures/gpt2.js';
+import { granite } from './architectures/granite.js';
 import { llama } from './architectures/llama.js';
+import { mistral } from './architectures/mistral.js';
+import { olmo } from './architectures/olmo.js';
+import { olmo2 } from './architectures/olmo2.js';
+import { opt } from './architectures/opt.js';
+import { phi } from './architectures/phi.js';
+import { phi3 } from './architectures/phi3.js';
+import { qwen2 } from './architectures/qwen2.js';
+import { qwen3 } from './architectures/qwen3.js';
+import { smollm3 } from './architectures/smollm3.js';
+import { stablelm } from './architectures/stablelm.js';
 import { type DecoderLayout, tensorShapesOf } from './decoder-layout.js';
 import { describeValue } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
 
-const declared: readonly Architecture[] = [llama];
+const declared: readonly Architecture[] = [
+  gemma,
+  gemma2,
+  gemma3,
+  gptNeoX,
+  gpt2,
+  granite,
+  llama,
+  mistral,
+  olmo,
+  olmo2,
+  opt,
+  phi,
+  phi3,
+  qwen2,
+  qwen3,
+  smollm3,
+  stablelm,
+];
 
 const byName = new Map(declared.map((architecture) => [architecture.name, architecture]));
 

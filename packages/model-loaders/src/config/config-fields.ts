@@ -7,6 +7,7 @@ const MAX_LAYERS = 4096;
 /** Reads checked values out of a config, whatever its format. */
 export class ConfigFields {
   readonly #get: (key: string) => unknown;
+  readonly #isAbsent: (key: string) => boolean;
   readonly #nameOf: (key: string) => string;
 
   /** `nameOf` gives the name that a key has in this config. */
@@ -16,6 +17,7 @@ export class ConfigFields {
     nameOf: (key: string) => string = (key) => key,
   ) {
     this.#get = (key) => get(nameOf(key)) ?? undefined;
+    this.#isAbsent = (key) => get(nameOf(key)) === undefined;
     this.#nameOf = nameOf;
   }
 
@@ -34,6 +36,16 @@ export class ConfigFields {
     );
   }
 
+  /** A whole number that is not negative. */
+  count(key: string, fallback: number): number {
+    return this.#number(
+      key,
+      fallback,
+      'a whole number',
+      (value) => Number.isSafeInteger(value) && value >= 0,
+    );
+  }
+
   layers(key: string): number {
     return this.#number(
       key,
@@ -48,13 +60,15 @@ export class ConfigFields {
     return this.#number(key, fallback, 'a positive number', (value) => Number.isFinite(value) && value > 0);
   }
 
-  /** A positive integer, or undefined where there is none. */
-  optionalSize(key: string): number | undefined {
+  /** A positive integer, or undefined where it is null; `fallback` where it is missing. */
+  optionalSize(key: string, fallback?: number): number | undefined {
+    if (this.#isAbsent(key)) return fallback;
     return this.#get(key) === undefined ? undefined : this.size(key);
   }
 
-  /** A positive finite number, or undefined where there is none. */
-  optionalPositive(key: string): number | undefined {
+  /** A positive finite number, or undefined where it is null; `fallback` where it is missing. */
+  optionalPositive(key: string, fallback?: number): number | undefined {
+    if (this.#isAbsent(key)) return fallback;
     return this.#get(key) === undefined ? undefined : this.positive(key);
   }
 

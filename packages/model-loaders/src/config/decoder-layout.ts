@@ -23,6 +23,16 @@ export interface RowRuns {
   readonly step: number;
 }
 
+/** The rows of layers that are stored one behind the other in a fused matrix, by how many each has. */
+export function consecutiveRows(...counts: readonly number[]): readonly RowRuns[] {
+  let first = 0;
+  return counts.map((length) => {
+    const rows = { first, length, count: 1, step: length };
+    first += length;
+    return rows;
+  });
+}
+
 /** Where a linear layer's weights are. */
 export interface LinearPlace {
   /** Name of the module within its block, such as `self_attn.q_proj`. Its weight is [out, in]. */

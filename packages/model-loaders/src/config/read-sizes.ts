@@ -13,6 +13,8 @@ export interface SizeDefaults {
   readonly tiedEmbeddings?: boolean;
   /** Where it is not hiddenSize / heads. */
   readonly headSize?: number;
+  /** Where it is not the number of heads. */
+  readonly keyValueHeads?: number;
   readonly intermediateSize?: (hiddenSize: number) => number;
 }
 
@@ -25,7 +27,7 @@ export function readSizes(
   const { normEpsilonKey = 'rms_norm_eps', normEpsilon = 1e-6 } = defaults;
   const hiddenSize = fields.size('hidden_size');
   const heads = fields.size('num_attention_heads');
-  const keyValueHeads = fields.size('num_key_value_heads', heads);
+  const keyValueHeads = fields.size('num_key_value_heads', defaults.keyValueHeads ?? heads);
   if (heads % keyValueHeads !== 0) {
     throw fields.malformed('num_key_value_heads', keyValueHeads, `a divisor of ${heads} attention heads`);
   }
@@ -53,20 +55,23 @@ export function given<T extends object>(members: T): { [Key in keyof T]?: Exclud
   return Object.fromEntries(present) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
 }
 
-/** The window and its layers as `layer_types`, `use_sliding_window` and `max_window_layers` of Qwen say. */
-export function readWindowLayers(
+/**
+ * The layers that have the window, as `layer_types` says, or else `isSliding`; none where the window is undefined. Throws UnsupportedError for other types of layers.
+ */
+export function readWindow(
   fields: ConfigFields,
   layers: number,
+  slidingWindow: number | undefined,
   isSliding: (layer: number) => boolean,
-): readonly boolean[] {
+): Pick<ModelConfig, 'slidingWindow' | 'slidingLayers'> {
   const types = fields.listOfLayers('layer_types', layers);
-  if (!types) return Array.from({ length: layers }, (_, layer) => isSliding(layer));
-  return types.map((type) => {
-    if (type !== 'sliding_attention' && type !== 'full_attention') {
-      throw fields.unsupported('layer_types', type, 'Known: sliding_attention, full_attention.');
-    }
-    return type === 'sliding_attention';
+  const slidingLayers = Array.from({ length: layers }, (_, layer) => {
+    const type = types ? types[layer] : isSliding(layer) ? 'sliding_attention' : 'full_attention';
+    if (type === 'sliding_attention' || type === 'full_attention') return type === 'sliding_attention';
+    throw fields.unsupported('layer_types', type, 'Known: sliding_attention, full_attention.');
   });
+  if (slidingWindow === undefined || !slidingLayers.includes(true)) return {};
+  return slidingLayers.includes(false) ? { slidingWindow, slidingLayers } : { slidingWindow };
 }
 
 /** What `hidden_act` calls the activations that are known. */

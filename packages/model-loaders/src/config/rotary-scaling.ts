@@ -120,8 +120,11 @@ export function readRotary(
   const value = fields.value(key);
   if (value !== undefined && !isJsonObject(value)) throw fields.malformed(key, value, 'an object');
   const parameters = value ?? {};
-  // Phi-3 has some of them outside.
-  const rope = new ConfigFields((name) => parameters[name] ?? fields.value(name), fields.file);
+  const rope = new ConfigFields((name) => {
+    // Where Phi-3 has it, outside of the parameters, it counts before theirs.
+    if (name === 'original_max_position_embeddings') return fields.value(name) ?? parameters[name];
+    return parameters[name] ?? fields.value(name);
+  }, fields.file);
   const fraction = partial === undefined ? 1 : rope.fraction('partial_rotary_factor', partial);
   if (partial === undefined) rope.only('partial_rotary_factor', 1);
   const rotarySize = Math.floor(headSize * fraction);

@@ -89,7 +89,7 @@ describe('a changed model directory', () => {
       'models/changed/config.json: this is not JSON',
     ],
     ['a config that is a list', { 'config.json': '[]' }, MalformedFileError, 'not an object'],
-    ['another architecture', config({ model_type: 'bert' }), UnsupportedError, 'Known: llama'],
+    ['another architecture', config({ model_type: 'bert' }), UnsupportedError, 'Known: gemma'],
     ['no weights', { 'model.safetensors': undefined }, FileAccessError, 'neither model.safetensors nor'],
     [
       'weights that are something else',

@@ -1,3 +1,4 @@
+import { architectureOf } from '../config/architectures.js';
 import { checkTensors } from '../config/check-tensors.js';
 import { isOwnQuantization, parseConfig } from '../config/huggingface-config.js';
 import { type JsonObject, parseJsonObject } from '../config/json-file.js';
@@ -7,6 +8,7 @@ import { openShardedSafetensors } from '../safetensors/safetensors-shards.js';
 import { type ModelDirectory, missing, pathOf, readFileOf } from '../sources/model-directory.js';
 import type { CancelOptions, RandomAccessSource } from '../sources/random-access-source.js';
 import { createTokenizer } from '../tokenizer/tokenizer.js';
+import { viewCheckpoint } from './checkpoint-view.js';
 import type { ModelSource } from './model-source.js';
 import { tensorOf } from './tensor-store.js';
 import { findWeightFiles } from './weight-files.js';
@@ -58,12 +60,18 @@ async function modelOf(
   const configBytes = await readNeeded(directory, 'config.json', MAX_CONFIG_BYTES, options);
   const configJson = parseJsonObject(configBytes, pathOf(directory, 'config.json'));
   const config = parseConfig(configJson, pathOf(directory, 'config.json'));
-  const store = await openWeights(directory, opened, options);
+  const quantized = isOwnQuantization(configJson);
+  const store = viewCheckpoint(await openWeights(directory, opened, options), {
+    architecture: architectureOf(config.architecture, directory.name),
+    config,
+    file: directory.name,
+    quantized,
+  });
   checkTensors({
     config,
     tensors: store.tensors,
     file: directory.name,
-    quantized: isOwnQuantization(configJson),
+    quantized,
     readable: float32Dtypes,
   });
   const tokenizerFiles = await readCompanions(directory, options);

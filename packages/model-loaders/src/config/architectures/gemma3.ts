@@ -1,0 +1,68 @@
+import { ggufRotary } from '../../gguf/gguf-rotary.js';
+import type { Architecture } from '../architecture.js';
+import { ConfigFields } from '../config-fields.js';
+import { isJsonObject } from '../json-file.js';
+import { given, readWindow } from '../read-sizes.js';
+import { readRotary } from '../rotary-scaling.js';
+import { readGemma } from './gemma.js';
+import { postNormLayout, queryScalar } from './gemma2.js';
+
+/** The rotary parameters of one type of layer, which transformers 5 has under the name of the type. */
+function rotaryFields(fields: ConfigFields, type: string): ConfigFields {
+  const all = fields.value('rope_parameters');
+  const nested = isJsonObject(all) && isJsonObject(all[type]);
+  return nested
+    ? new ConfigFields((key) => (key === 'rope_parameters' ? all[type] : fields.value(key)), fields.file)
+    : fields;
+}
+
+/** Gemma 3, the text model (arXiv 2503.19786): five layers with windows and short wavelengths to one without. */
+export const gemma3: Architecture = {
+  name: 'gemma3_text',
+  readConfig(fields) {
+    const read = readGemma('gemma3_text', fields, 131_072);
+    const window = fields.optionalSize('sliding_window', 4096);
+    const pattern = fields.size('sliding_window_pattern', 6);
+    const global = rotaryFields(fields, 'full_attention');
+    const local = rotaryFields(fields, 'sliding_attention');
+    const localRopeTheta =
+      local === fields
+        ? fields.positive('rope_local_base_freq', 10_000)
+        : readRotary(local, read, { theta: 10_000 }).ropeTheta;
+    return {
+      ...read,
+      ...readRotary(global, read, { theta: 1_000_000 }),
+      ...readWindow(fields, read.layers, window, (layer) => (layer + 1) % pattern !== 0),
+      localRopeTheta,
+      attentionScale: fields.positive('query_pre_attn_scalar', 256) ** -0.5,
+      ...given({
+        attentionSoftcap: fields.optionalPositive('attn_logit_softcapping'),
+        logitSoftcap: fields.optionalPositive('final_logit_softcapping'),
+      }),
+    };
+  },
+  layout(config) {
+    const layout = postNormLayout(config);
+    return {
+      ...layout,
+      norms: {
+        ...layout.norms,
+        queryNorm: { module: 'self_attn.q_norm', perHead: true },
+        keyNorm: { module: 'self_attn.k_norm', perHead: true },
+      },
+    };
+  },
+  gguf: {
+    name: 'gemma3',
+    className: 'Gemma3ForCausalLM',
+    configJson: (fields, sizes) => ({
+      ...sizes,
+      ...ggufRotary(fields, sizes),
+      hidden_activation: 'gelu_pytorch_tanh',
+      rope_local_base_freq: fields.decimal('rope.freq_base_swa', 10_000),
+      sliding_window: fields.size('attention.sliding_window'),
+      sliding_window_pattern: 6,
+      query_pre_attn_scalar: queryScalar(sizes, 62),
+    }),
+  },
+};

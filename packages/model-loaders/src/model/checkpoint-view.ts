@@ -1,0 +1,77 @@
+import type { Architecture } from '../config/architecture.js';
+import { blockMatrices } from '../config/decoder-layout.js';
+import type { ModelConfig } from '../config/model-config.js';
+import { float32FromSafetensors } from '../safetensors/float32-from-safetensors.js';
+import type { SafetensorsInfo, SafetensorsReader } from '../safetensors/safetensors.js';
+import { elementCount, rowBytes, type TensorStore, tensorOf } from './tensor-store.js';
+
+/** What decides on the view of a checkpoint. */
+export interface CheckpointView {
+  readonly architecture: Architecture;
+  readonly config: ModelConfig;
+  readonly file: string;
+  /** A model that this toolkit quantized has the matrices as [out, in], whatever its architecture. */
+  readonly quantized: boolean;
+}
+
+/** A checkpoint with the tensor names of its architecture's layout, and with the matrices of blocks as [out, in]. */
+export function viewCheckpoint(store: SafetensorsReader, view: CheckpointView): TensorStore<SafetensorsInfo> {
+  const { architecture, config, file, quantized } = view;
+  const layout = architecture.layout(config);
+  const nameOf = architecture.tensorName ?? ((name: string) => name);
+  const modules = blockMatrices(config, layout).map(({ module }) => module);
+  const isTransposed = (name: string) =>
+    layout.isTransposed === true &&
+    !quantized &&
+    modules.some((module) => name.startsWith(`${layout.blocks}.`) && name.endsWith(`.${module}.weight`));
+  const originals = new Map<string, string>();
+  const tensors = new Map<string, SafetensorsInfo>();
+  for (const [original, info] of store.tensors) {
+    const name = nameOf(original);
+    originals.set(name, original);
+    tensors.set(name, isTransposed(name) ? { ...info, shape: [...info.shape].reverse() } : info);
+  }
+  const originalOf = (name: string) => {
+    tensorOf(tensors, name, file);
+    return originals.get(name)!;
+  };
+  const readBytes: TensorStore['readBytes'] = async (name, options) => {
+    const bytes = await store.readBytes(originalOf(name), options);
+    return isTransposed(name) ? transpose(bytes, tensors.get(name)!) : bytes;
+  };
+  return {
+    tensors,
+    readBytes,
+    async *readPieces(name, options) {
+      // Every row of a transposed matrix has elements from all over the stored one.
+      if (isTransposed(name)) yield await readBytes(name, options);
+      else yield* store.readPieces(originalOf(name), options);
+    },
+    async readFloat32(name, options) {
+      if (!isTransposed(name)) return store.readFloat32(originalOf(name), options);
+      const info = tensors.get(name)!;
+      const place = { file, tensor: name };
+      const { offset, length } = rowBytes(info, options?.rows, place);
+      const bytes = await readBytes(name, options);
+      return float32FromSafetensors(info.dtype, bytes.slice(offset, offset + length), place);
+    },
+  };
+}
+
+/** From [columns, rows] as it is stored to `shape` [rows, columns]. */
+function transpose(
+  bytes: Uint8Array<ArrayBuffer>,
+  { shape }: Pick<SafetensorsInfo, 'shape'>,
+): Uint8Array<ArrayBuffer> {
+  const [rows = 1, columns = 1] = shape;
+  const size = bytes.length / elementCount(shape);
+  const target = new Uint8Array(bytes.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const from = (column * rows + row) * size;
+      const to = (row * columns + column) * size;
+      for (let byte = 0; byte < size; byte++) target[to + byte] = bytes[from + byte]!;
+    }
+  }
+  return target;
+}
