@@ -371,7 +371,7 @@ test.each([
   for (const stage of [0, 1, 2, 3]) {
     const { input, producer, columns } = await inputsOf(source, stage);
     const factor = (row: number) => 2 ** (row % 5) / 4;
-    const name = `${producer.module}.weight`;
+    const name = `${producer!.module}.weight`;
     const scaled: ModelSource = {
       ...source,
       async readFloat32(tensor, options) {
@@ -385,7 +385,7 @@ test.each([
     const after = await inputsOf(scaled, stage);
     sameBits(
       after.input,
-      input.map((value, i) => value * factor(producer.rows[i % columns]!)),
+      input.map((value, i) => value * factor(producer!.rows[i % columns]!)),
     );
   }
 });

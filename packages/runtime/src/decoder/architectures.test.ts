@@ -1,39 +1,21 @@
-import { readFileSync } from 'node:fs';
 import { architectureNames } from '@lbs/model-loaders';
 import { describe, expect, test } from 'vitest';
-import { type HashedTensor, openHashedModel } from '../fixtures/hashed-model.js';
+import { architectureCases, columnStep } from '../fixtures/architecture-cases.js';
+import { openHashedModel } from '../fixtures/hashed-model.js';
 import { loadDecoder } from './decoder.js';
 
-/** Made by scripts/make_architecture_vectors.py: what transformers computes in float32. */
-interface Vectors {
-  readonly cases: readonly {
-    readonly name: string;
-    readonly config: Readonly<Record<string, unknown>>;
-    readonly tensors: Readonly<Record<string, HashedTensor>>;
-    readonly tokens: readonly number[];
-    readonly offset: number;
-  }[];
-}
-
-const fixture = (extension: string) =>
-  readFileSync(new URL(`../fixtures/architectures.${extension}`, import.meta.url));
-const { cases } = JSON.parse(fixture('json').toString()) as Vectors;
-const data = fixture('bin');
-/** Every third entry of the vocabulary is stored. */
-const columnStep = 3;
 const tolerance = 2e-4;
 
-describe.each(cases)('$name', async ({ config, tensors, tokens, offset }) => {
+describe.each(architectureCases)('$name', async ({ config, tensors, tokens, logitsAt }) => {
   const source = await openHashedModel(config, tensors);
   const decoder = await loadDecoder(source, { contextLength: tokens.length });
   const { vocabularySize } = source.config;
-  const columns = vocabularySize / columnStep;
 
-  /** The largest difference to the stored logits of a position. */
+  /** The largest difference to the logits of transformers at a position. */
   const differenceAt = (position: number, row: Float32Array) =>
-    Array.from({ length: columns }, (_, i) =>
-      Math.abs(row[columnStep * i]! - data.readFloatLE(offset + 4 * (position * columns + i))),
-    ).reduce((most, difference) => Math.max(most, difference));
+    logitsAt(position)
+      .map((logit, i) => Math.abs(row[columnStep * i]! - logit))
+      .reduce((most, difference) => Math.max(most, difference));
 
   test('prefill gives the logits of transformers', async () => {
     decoder.clear();
@@ -54,6 +36,6 @@ describe.each(cases)('$name', async ({ config, tensors, tokens, offset }) => {
 });
 
 test('every architecture that is known is held against transformers', () => {
-  const held = new Set(cases.map(({ config }) => config['model_type']));
+  const held = new Set(architectureCases.map(({ config }) => config['model_type']));
   expect([...held].sort()).toEqual(architectureNames);
 });

@@ -1,4 +1,11 @@
-import { dequantize, int8, rowLayout, serializeQuantizationConfig, storeMatrix } from '@lbs/format';
+import {
+  dequantize,
+  int8,
+  rowLayout,
+  serializeQuantizationConfig,
+  storeMatrix,
+  UnsupportedError,
+} from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import type { ModelConfig, ModelSource } from '@lbs/model-loaders';
 import { describe, expect, test } from 'vitest';
@@ -122,8 +129,21 @@ describe.each([
   ['heads in groups', {}],
   ['as many key heads as heads', { keyValueHeads: 4 }],
   ['one key head, the embedding as head', { keyValueHeads: 1, heads: 3, tiedEmbeddings: true }],
+  ['biases', { queryKeyValueBias: true, attentionOutputBias: true, feedForwardBias: true }],
+  [
+    'scaled rotary embeddings',
+    {
+      ropeScaling: {
+        type: 'longrope',
+        shortFactors: [1, 1],
+        longFactors: [1, 3],
+        originalContextLength: 2,
+        attentionFactor: 1.25,
+      },
+    },
+  ],
 ])('gradients are the differences of the loss: %s', (_, changes) => {
-  const model = randomModel({ ...config, ...changes }, 1);
+  const model = randomModel({ ...config, ...(changes as Partial<ModelConfig>) }, 1);
 
   test.each([1, 2, 5])('%i tokens', async (count) => {
     const sequences = [tokensOf(count, 4), tokensOf(2, 5)];
@@ -326,4 +346,26 @@ describe('refuses', async () => {
       /lm_head.*the gradient of token 0 is not finite/,
     );
   });
+});
+
+test.each<[string, Partial<ModelConfig>, RegExp]>([
+  [
+    'another activation',
+    { activation: 'geluTanh' },
+    /not taken back through another activation than SiLU\..*Choose/,
+  ],
+  ['several parts', { norm: 'layer', slidingWindow: 4 }, /through LayerNorm, sliding windows/],
+  [
+    'another layout',
+    { architecture: 'olmo2' },
+    /norms of queries and keys, norms behind.*without a norm before/,
+  ],
+  ['fused matrices', { architecture: 'phi3' }, /fused matrices/],
+  ['scaled logits', { logitScale: 2 }, /scaled embeddings, branches or logits/],
+])('there are none of a model with %s', async (_, changes, message) => {
+  const { source } = randomModel(config, 1);
+  const model = await openCalibrationModel({ ...source, config: { ...config, ...changes } });
+  const measuring = model.measureOutputGradients([[1, 2]]);
+  await expect(measuring).rejects.toThrow(UnsupportedError);
+  await expect(measuring).rejects.toThrow(message);
 });

@@ -61,7 +61,7 @@ export const gemma3: Architecture = {
       hidden_activation: 'gelu_pytorch_tanh',
       rope_local_base_freq: fields.decimal('rope.freq_base_swa', 10_000),
       sliding_window: fields.size('attention.sliding_window'),
-      sliding_window_pattern: 6,
+      sliding_window_pattern: fields.optionalSize('attention.sliding_window_pattern', 6),
       query_pre_attn_scalar: queryScalar(sizes, 62),
     }),
   },

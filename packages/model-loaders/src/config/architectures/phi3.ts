@@ -47,7 +47,8 @@ export const phi3: Architecture = {
       ...sizes,
       ...ggufPartialRotary(fields, sizes),
       hidden_act: 'silu',
-      sliding_window: fields.optionalSize('attention.sliding_window') ?? null,
+      // 0 for none.
+      sliding_window: fields.count('attention.sliding_window', 0) || null,
     }),
   },
 };
