@@ -128,7 +128,11 @@ export function readRotary(
   const fraction = partial === undefined ? 1 : rope.fraction('partial_rotary_factor', partial);
   if (partial === undefined) rope.only('partial_rotary_factor', 1);
   const rotarySize = Math.floor(headSize * fraction);
-  if (rotarySize % 2 !== 0) throw fields.malformed('head_dim', headSize, 'even, as rotary embeddings need');
+  if (rotarySize % 2 !== 0) {
+    if (fraction === 1) throw fields.malformed('head_dim', headSize, 'even, as rotary embeddings need');
+    const expected = `a fraction that makes an even number of the ${headSize} dimensions of a head turn`;
+    throw fields.malformed('partial_rotary_factor', fraction, expected);
+  }
   const type = parameters['rope_type'] ?? parameters['type'] ?? 'default';
   const name = typeof type === 'string' ? (synonyms[type] ?? type) : '';
   const read = Object.hasOwn(readers, name) ? readers[name] : undefined;
