@@ -48,7 +48,8 @@ def distribution(name: str, shape: list[int], norm_offset: float, transposed: bo
 
 
 def build(config: dict):
-    """The model of a config.json as transformers makes it, in float32 with the plainest attention."""
+    """The model of a config.json as transformers makes it, in float32 with the plainest attention; of a multimodal one the text model."""
+    config = config.get("text_config", config)
     # transformers writes into what it is given.
     fields = {key: copy.deepcopy(value) for key, value in config.items() if key not in ("model_type", "architectures")}
     # Class tokens of the defaults lie outside of a tiny vocabulary.
@@ -61,6 +62,8 @@ def published_name(name: str, config: dict) -> str:
     """Name of a parameter in published checkpoints."""
     if config["model_type"] == "gpt_neox":
         return name.replace("lm_head.", "embed_out.")
+    if config["model_type"] == "gemma3":
+        return f"language_model.{name}"
     if config["model_type"] == "gpt2" and config.get("bare_names"):
         return name.removeprefix("transformer.")
     return name

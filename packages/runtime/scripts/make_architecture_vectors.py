@@ -154,6 +154,18 @@ CASES = {
             "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
         },
     },
+    "gemma3, the text of a multimodal model": {
+        "model_type": "gemma3",
+        "text_config": {
+            "model_type": "gemma3_text",
+            **GEMMA,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 4,
+            "sliding_window": 20,
+            "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+        },
+        "vision_config": {"model_type": "siglip_vision_model"},
+    },
     "phi, heads of 24 that turn 8": PHI,
     "phi, grouped heads": {**PHI, "num_attention_heads": 4, "num_key_value_heads": 2, "partial_rotary_factor": 0.5},
     "phi3, window": {**PHI3, "sliding_window": 30},
@@ -182,13 +194,15 @@ def main() -> None:
     for name, config in CASES.items():
         model = build({key: value for key, value in config.items() if key != "bare_names"})
         tensors = fill(model, config)
-        tokens = tokens_of(config["vocab_size"])
+        vocabulary = model.config.vocab_size
+        tokens = tokens_of(vocabulary)
         logits = logits_of(model, tokens)
         double = model.double()
         rounding = abs(logits_of(double, tokens) - logits).max()
         print(f"{name}: logits up to {abs(logits).max():.3g}, rounding {rounding:.2g}")
         published = {key: value for key, value in config.items() if key != "bare_names"}
-        cases.append({"name": name, "config": published, "tensors": tensors, "tokens": tokens, "offset": len(data)})
+        case = {"name": name, "config": published, "vocabularySize": vocabulary, "tensors": tensors}
+        cases.append({**case, "tokens": tokens, "offset": len(data)})
         data += logits[:, ::COLUMN_STEP].astype("<f4").tobytes()
     header = {"source": f"transformers {transformers.__version__}, torch {torch.__version__}, float32, eager attention", "cases": cases}
     (FIXTURES / "architectures.json").write_text(json.dumps(header) + "\n", "utf-8")

@@ -12,9 +12,9 @@ const sizes = {
   vocab_size: 96,
 };
 const gpt2 = { n_embd: 48, n_layer: 2, n_head: 4, vocab_size: 96 };
+const gemma3 = { text_config: { ...sizes, num_key_value_heads: 2 } };
 const opt = { ...sizes, intermediate_size: undefined, ffn_dim: 80 };
-const fieldsOf = (architecture: string) =>
-  architecture === 'gpt2' ? gpt2 : architecture === 'opt' ? opt : sizes;
+const fieldsOf = (architecture: string) => ({ gpt2, opt, gemma3 })[architecture] ?? sizes;
 const parse = (architecture: string, changes: object = {}) =>
   parseConfig({ model_type: architecture, ...fieldsOf(architecture), ...changes }, 'config.json');
 
@@ -37,6 +37,7 @@ describe('a config with the sizes alone', () => {
       {},
     ],
     ['gemma3_text', { ropeTheta: 1_000_000, localRopeTheta: 10_000, slidingWindow: 4096 }, {}],
+    ['gemma3', { ropeTheta: 1_000_000, localRopeTheta: 10_000, headSize: 256, keyValueHeads: 2 }, {}],
     ['phi', { rotarySize: 6, activation: 'geluTanh', parallelResidual: true, norm: 'layer' }, {}],
     ['phi3', { contextLength: 4096, normEpsilon: 1e-5 }, {}],
     ['gpt2', { intermediateSize: 192, positionOffset: 0, rotarySize: 0, tiedEmbeddings: true }, {}],
@@ -93,6 +94,7 @@ it.each([
     'not 6 positive numbers',
   ],
   ['llama', { rope_scaling: 'linear' }, 'rope_scaling is "linear", not an object'],
+  ['gemma3', { text_config: 3 }, 'text_config is 3, not an object'],
   ['granite', { logits_scaling: 0 }, 'logits_scaling is 0, not a positive number'],
 ])('malformed fields are named: %s, %j', (architecture, changes, message) => {
   expect(() => parse(architecture, changes)).toThrow(message);

@@ -2,7 +2,7 @@ import { UnsupportedError } from '@lbs/format';
 import type { Architecture } from './architecture.js';
 import { gemma } from './architectures/gemma.js';
 import { gemma2 } from './architectures/gemma2.js';
-import { gemma3 } from './architectures/gemma3.js';
+import { gemma3, gemma3Text } from './architectures/gemma3.js';
 import { gptNeoX } from './architectures/gpt-neox.js';
 import { gpt2 } from './architectures/gpt2.js';
 import { granite } from './architectures/granite.js';
@@ -25,6 +25,7 @@ const declared: readonly Architecture[] = [
   gemma,
   gemma2,
   gemma3,
+  gemma3Text,
   gptNeoX,
   gpt2,
   granite,

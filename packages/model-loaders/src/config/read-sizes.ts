@@ -11,6 +11,9 @@ export interface SizeDefaults {
   readonly normEpsilonKey?: string;
   readonly normEpsilon?: number;
   readonly tiedEmbeddings?: boolean;
+  /** Where a config may leave them out. */
+  readonly heads?: number;
+  readonly vocabularySize?: number;
   /** Where it is not hiddenSize / heads. */
   readonly headSize?: number;
   /** Where it is not the number of heads. */
@@ -26,7 +29,7 @@ export function readSizes(
 ): ModelSizes {
   const { normEpsilonKey = 'rms_norm_eps', normEpsilon = 1e-6 } = defaults;
   const hiddenSize = fields.size('hidden_size');
-  const heads = fields.size('num_attention_heads');
+  const heads = fields.size('num_attention_heads', defaults.heads);
   const keyValueHeads = fields.size('num_key_value_heads', defaults.keyValueHeads ?? heads);
   if (heads % keyValueHeads !== 0) {
     throw fields.malformed('num_key_value_heads', keyValueHeads, `a divisor of ${heads} attention heads`);
@@ -41,7 +44,7 @@ export function readSizes(
     heads,
     keyValueHeads,
     headSize: fields.size('head_dim', defaults.headSize ?? hiddenSize / heads),
-    vocabularySize: fields.size('vocab_size'),
+    vocabularySize: fields.size('vocab_size', defaults.vocabularySize),
     contextLength: fields.size('max_position_embeddings', defaults.contextLength ?? 2048),
     normEpsilon: fields.positive(normEpsilonKey, normEpsilon),
     tiedEmbeddings: fields.boolean('tie_word_embeddings', defaults.tiedEmbeddings ?? false),

@@ -4,7 +4,7 @@ import type { ConfigFields } from '../config-fields.js';
 import { llamaLayout } from '../llama-layout.js';
 import type { ModelConfig } from '../model-config.js';
 import { readBiases } from '../read-biases.js';
-import { type ModelSizes, readSizes } from '../read-sizes.js';
+import { type ModelSizes, readSizes, type SizeDefaults } from '../read-sizes.js';
 import { readRotary } from '../rotary-scaling.js';
 
 /**
@@ -14,13 +14,13 @@ import { readRotary } from '../rotary-scaling.js';
 export function readGemma(
   architecture: string,
   fields: ConfigFields,
-  contextLength: number,
+  defaults: SizeDefaults,
 ): ModelSizes & Pick<ModelConfig, 'normOffset' | 'embeddingScale' | 'activation'> {
   for (const key of ['hidden_act', 'hidden_activation']) {
     fields.oneOf(key, ['gelu_pytorch_tanh', 'gelu'], 'gelu_pytorch_tanh');
   }
   fields.only('use_bidirectional_attention', false);
-  const sizes = readSizes(architecture, fields, { contextLength, headSize: 256, tiedEmbeddings: true });
+  const sizes = readSizes(architecture, fields, { headSize: 256, tiedEmbeddings: true, ...defaults });
   return {
     ...sizes,
     ...readBiases(fields),
@@ -34,7 +34,7 @@ export function readGemma(
 export const gemma: Architecture = {
   name: 'gemma',
   readConfig(fields) {
-    const read = readGemma('gemma', fields, 8192);
+    const read = readGemma('gemma', fields, { contextLength: 8192 });
     return { ...read, ...readRotary(fields, read) };
   },
   layout: llamaLayout,

@@ -31,7 +31,7 @@ export function queryScalar(sizes: GgufSizes, layersOfGreatest: number): number 
 export const gemma2: Architecture = {
   name: 'gemma2',
   readConfig(fields) {
-    const read = readGemma('gemma2', fields, 8192);
+    const read = readGemma('gemma2', fields, { contextLength: 8192 });
     const window = fields.optionalSize('sliding_window', 4096);
     return {
       ...read,
