@@ -112,6 +112,12 @@ const llamaConfig = {
   eos_token_id: [1, 2],
 };
 
+/** A config.json of every architecture. */
+function architectureConfigs() {
+  const file = new URL('runtime/src/fixtures/architectures.json', packages);
+  return JSON.parse(readFileSync(file, 'utf8')).cases.map(({ config }) => config);
+}
+
 export const configSeeds = [
   llamaConfig,
   {
@@ -121,6 +127,7 @@ export const configSeeds = [
     quantization_config: { quant_method: 'lbs', format_version: formatVersion },
   },
   { model_type: 'gpt2', quantization_config: { quant_method: 'gptq', bits: 4 } },
+  ...architectureConfigs(),
 ].map((config) => ({ bytes: encode(config) }));
 
 /** Few levels, so that most changes meet something else. */
@@ -372,4 +379,9 @@ export const ggufModelSeeds = [
     metadata: { 'general.architecture': 'llama', ...ggufTokenizer, 'tokenizer.ggml.pre': 'llama-bpe' },
     tensors: [],
   }),
+  // With factors of frequencies; offsets of norms; fused matrices, whose rows move.
+  ...['01-llama', '06-gemma2', '08-phi3', '12-gptneox'].map((name) => ({
+    bytes: new Uint8Array(readFileSync(new URL(`runtime/src/fixtures/gguf/${name}.gguf`, packages))),
+    fields: [],
+  })),
 ];

@@ -24,6 +24,7 @@ import {
   parseGgufConfig,
   parseJsonObject,
   parseShardIndex,
+  tensorShapes,
   tokenizerFilesOfGguf,
   verifySafetensors,
 } from '../../packages/model-loaders/dist/index.js';
@@ -117,6 +118,13 @@ const configWords = [
   'quant_method',
   'lbs',
   'llama',
+  'gemma3_text',
+  'text_config',
+  'layer_types',
+  'sliding_attention',
+  'longrope',
+  'short_factor',
+  'sliding_window',
 ];
 const quantizationWords = [
   'config_groups',
@@ -310,7 +318,16 @@ export const targets = [
     name: 'gguf-model',
     share: 4,
     seeds: seeds.ggufModelSeeds,
-    mutate: byteMutation(['output.weight', 'rope_freqs.weight', 'blk.1', '.bias', 'qwen2', 'gpt-2']),
+    mutate: byteMutation([
+      'output.weight',
+      'rope_freqs.weight',
+      'blk.1',
+      '.bias',
+      'qwen2',
+      'gpt-2',
+      'phi3',
+      'gemma2',
+    ]),
     async execute(input) {
       const model = await openGgufModel(memorySource(input));
       model.tokenizer.decode(model.tokenizer.encode('ab a1'));
@@ -341,7 +358,7 @@ export const targets = [
     share: 4,
     seeds: seeds.configSeeds,
     mutate: jsonMutation(configWords),
-    execute: (input) => parseConfig(parseJsonObject(input, 'input'), 'input'),
+    execute: (input) => tensorShapes(parseConfig(parseJsonObject(input, 'input'), 'input')),
   },
   {
     name: 'quantization-config',

@@ -152,12 +152,13 @@ export function tensorShapesOf(
   if (layout.positions !== undefined) {
     shapes.set(`${layout.positions}.weight`, [contextLength + positionOffset, hiddenSize]);
   }
+  const matrices = blockMatrices(config, layout);
   for (let layer = 0; layer < layers; layer++) {
     const prefix = `${layout.blocks}.${layer}.`;
     for (const [name, place] of Object.entries(layout.norms)) {
       norm(place, prefix, normWidth(config, layout, name as BlockNorm));
     }
-    for (const { module, rows, columns, bias } of blockMatrices(config, layout)) {
+    for (const { module, rows, columns, bias } of matrices) {
       shapes.set(`${prefix}${module}.weight`, [rows, columns]);
       if (bias) shapes.set(`${prefix}${module}.bias`, [rows]);
     }

@@ -62,7 +62,10 @@ export function tensorsOfGguf(
   file: string,
 ): TensorStore {
   const layout = architecture.layout(config);
-  const orders = rowOrders(config, layout, architecture.gguf?.hasPairedRows ?? false);
+  // Made when a tensor is read: only then the sizes of the config are known to be those of tensors.
+  let orders: ReturnType<typeof rowOrders> | undefined;
+  const ordersOfBlock = () =>
+    (orders ??= rowOrders(config, layout, architecture.gguf?.hasPairedRows ?? false));
   const originals = new Map<string, string>();
   const tensors = new Map<string, TensorInfo>();
   for (const [original, info] of gguf.tensors) {
@@ -73,7 +76,9 @@ export function tensorsOfGguf(
   /** The part of a name within its block, without weight or bias. */
   const moduleOf = (name: string) => name.replace(/\.(weight|bias)$/, '').slice(layout.blocks.length + 1);
   const orderOf = (name: string) =>
-    name.startsWith(`${layout.blocks}.`) ? orders.get(moduleOf(name).replace(/^\d+\./, '')) : undefined;
+    name.startsWith(`${layout.blocks}.`)
+      ? ordersOfBlock().get(moduleOf(name).replace(/^\d+\./, ''))
+      : undefined;
   const isOffset = (name: string) => config.normOffset !== undefined && normNames(name, layout);
 
   const readBytes: TensorStore['readBytes'] = async (name, options) => {
