@@ -1,7 +1,9 @@
-import { architectureNames } from '@lbs/model-loaders';
+import { serializeQuantizationConfig } from '@lbs/format';
+import { architectureNames, openModelDirectory } from '@lbs/model-loaders';
 import { describe, expect, test } from 'vitest';
 import { architectureCases, columnStep } from '../fixtures/architecture-cases.js';
 import { openHashedModel } from '../fixtures/hashed-model.js';
+import { directoryOf } from '../fixtures/model-in-memory.js';
 import { loadDecoder } from './decoder.js';
 
 const tolerance = 2e-4;
@@ -24,6 +26,14 @@ describe.each(architectureCases)('$name', async ({ config, tensors, tokens, logi
       differenceAt(position, logits.subarray(position * vocabularySize, (position + 1) * vocabularySize)),
     );
     expect(Math.max(...differences)).toBeLessThan(tolerance);
+  });
+
+  test('so does the model as this toolkit writes it', async () => {
+    const quantization = serializeQuantizationConfig({ groups: [], provenance: {} });
+    const copy = await openModelDirectory(await directoryOf(source, { quantization_config: quantization }));
+    const written = await loadDecoder(copy, { contextLength: tokens.length });
+    decoder.clear();
+    expect(await written.logits(tokens, 0)).toEqual(await decoder.logits(tokens, 0));
   });
 
   test('so does decoding token by token', async () => {
