@@ -4,8 +4,8 @@ import type { DecoderLayout } from './decoder-layout.js';
 import type { ModelConfig } from './model-config.js';
 
 /**
- * A family of decoder-only transformers as a declaration: how its config.json is read and where its weights are. The decoder computes what the config
- * says, with the weights that the layout names; it never asks for the family.
+ * A family of decoder-only transformers as a declaration: how its config.json is read and where its weights are. The decoder
+ * computes what the config says, with the weights that the layout names; it never asks for the family.
  */
 export interface Architecture {
   /** `model_type` of config.json. */

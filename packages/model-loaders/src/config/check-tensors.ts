@@ -15,8 +15,8 @@ export interface TensorCheck {
 }
 
 /**
- * Checks names, shapes and dtypes against the config, without reading data. Throws TensorMismatchError for a
- * missing tensor or another shape, and UnsupportedError for dtypes that cannot be read, and for biases that the config does not ask for: to ignore
+ * Checks names, shapes and dtypes against the config, without reading data. Throws TensorMismatchError for a missing tensor or
+ * another shape, and UnsupportedError for dtypes that cannot be read, and for biases that the config does not ask for: to ignore
  * them would silently compute something else.
  */
 export function checkTensors({ config, tensors, file, quantized, readable }: TensorCheck): void {

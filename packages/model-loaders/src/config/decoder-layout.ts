@@ -4,8 +4,8 @@ import type { ModelConfig } from './model-config.js';
 export type LinearLayer = 'query' | 'key' | 'value' | 'attentionOutput' | 'gate' | 'up' | 'down';
 
 /**
- * The norms of a decoder block by what they normalize: the input of attention, each query and key, the output of attention, the input of the feed-forward
- * layer, its output.
+ * The norms of a decoder block by what they normalize: the input of attention, each query and key, the output of attention, the
+ * input of the feed-forward layer, its output.
  */
 export type BlockNorm =
   | 'attentionNorm'
@@ -15,7 +15,10 @@ export type BlockNorm =
   | 'feedForwardNorm'
   | 'feedForwardPostNorm';
 
-/** Rows of a fused matrix: `length` consecutive ones from `first` on, and again `count` times in all, each `step` rows behind the one before. */
+/**
+ * Rows of a fused matrix: `length` consecutive ones from `first` on, and again `count` times in all, each `step` rows behind the
+ * one before.
+ */
 export interface RowRuns {
   readonly first: number;
   readonly length: number;
@@ -107,6 +110,12 @@ export function linearSize(
     case 'down':
       return { rows: hiddenSize, columns: intermediateSize };
   }
+}
+
+/** The module within its block whose weight or bias a tensor is; undefined outside of blocks. */
+export function moduleInBlock(tensor: string, { blocks }: DecoderLayout): string | undefined {
+  if (!tensor.startsWith(`${blocks}.`)) return undefined;
+  return /^\d+\.(.+)\.(?:weight|bias)$/.exec(tensor.slice(blocks.length + 1))?.[1];
 }
 
 /** Numbers that a norm normalizes together: the length of its weights. */

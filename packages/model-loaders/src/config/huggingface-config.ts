@@ -8,8 +8,8 @@ import type { ModelConfig } from './model-config.js';
 const OWN_QUANTIZATION_METHOD = 'lbs';
 
 /**
- * Reads a Hugging Face `config.json`. What it leaves out has the default that transformers gives the architecture. Throws UnsupportedError for
- * architectures and options that are not known and for foreign quantizations, and MalformedFileError.
+ * Reads a Hugging Face `config.json`. What it leaves out has the default that transformers gives the architecture. Throws
+ * UnsupportedError for architectures and options that are not known and for foreign quantizations, and MalformedFileError.
  */
 export function parseConfig(json: JsonObject, file: string): ModelConfig {
   const architecture = architectureOf(json['model_type'], file);

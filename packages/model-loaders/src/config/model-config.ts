@@ -7,7 +7,8 @@ import type { RotaryScaling } from './rotary-scaling.js';
 export type FeedForwardActivation = 'silu' | 'gelu' | 'geluTanh' | 'relu';
 
 /**
- * The shape of a model, whatever file it came from. The optional fields say what differs from a Llama: where one is missing, the model does as Llama does.
+ * The shape of a model, whatever file it came from. The optional fields say what differs from a Llama: where one is missing, the
+ * model does as Llama does.
  */
 export interface ModelConfig {
   /** Name of the declaration that says where the weights are; `model_type` of config.json. */

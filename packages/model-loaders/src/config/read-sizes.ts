@@ -59,7 +59,8 @@ export function given<T extends object>(members: T): { [Key in keyof T]?: Exclud
 }
 
 /**
- * The layers that have the window, as `layer_types` says, or else `isSliding`; none where the window is undefined. Throws UnsupportedError for other types of layers.
+ * The layers that have the window, as `layer_types` says, or else `isSliding`; none where the window is undefined. Throws
+ * UnsupportedError for other types of layers.
  */
 export function readWindow(
   fields: ConfigFields,

@@ -4,9 +4,10 @@ import { describeValue, isJsonObject } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
 
 /**
- * How rotary wavelengths are stretched for contexts beyond the original one. `linear` divides the frequencies by `factor`; `dynamic` grows the base with
- * the context; `llama3` stretches long wavelengths only; `yarn` (arXiv 2309.00071) those of few turns in the original context; `longrope`
- * (arXiv 2402.13753) divides each frequency by a factor of its own, of two lists that the context chooses.
+ * How rotary wavelengths are stretched for contexts beyond the original one. `linear` divides the frequencies by `factor`;
+ * `dynamic` grows the base with the context; `llama3` stretches long wavelengths only; `yarn` (arXiv 2309.00071) those of few
+ * turns in the original context; `longrope` (arXiv 2402.13753) divides each frequency by a factor of its own, of two lists that
+ * the context chooses.
  */
 export type RotaryScaling =
   | { readonly type: 'linear'; readonly factor: number }
@@ -108,8 +109,9 @@ const readers: Readonly<Record<string, (context: ScalingContext) => RotaryScalin
 const synonyms: Readonly<Record<string, string>> = { su: 'longrope' };
 
 /**
- * Reads `rope_theta` and `rope_scaling`, whose place `rope_parameters` took in transformers 5. `partial` is the fraction of a head that turns where the
- * config does not say; undefined for architectures that turn whole heads. Throws UnsupportedError for scalings that are not known.
+ * Reads `rope_theta` and `rope_scaling`, whose place `rope_parameters` took in transformers 5. `partial` is the fraction of a
+ * head that turns where the config does not say; undefined for architectures that turn whole heads. Throws UnsupportedError for
+ * scalings that are not known.
  */
 export function readRotary(
   fields: ConfigFields,

@@ -15,8 +15,8 @@ const MAX_FACTOR_BYTES = 2 ** 16;
 export type GgufConfigSource = Pick<GgufReader, 'metadata' | 'tensors' | 'readFloat32'>;
 
 /**
- * The config.json that says what the metadata of a GGUF file say. Factors of rotary frequencies are read from their tensors. Throws UnsupportedError for
- * architectures and options that are not known, MalformedFileError and FileAccessError.
+ * The config.json that says what the metadata of a GGUF file say. Factors of rotary frequencies are read from their tensors.
+ * Throws UnsupportedError for architectures and options that are not known, MalformedFileError and FileAccessError.
  */
 export async function configJsonOfGguf(
   gguf: GgufConfigSource,

@@ -8,12 +8,13 @@ export interface GgufDeclaration {
   /** The class that config.json names. */
   readonly className: string;
   /**
-   * Whether the two rows of query and key that the rotary embedding turns together are stored side by side. Hugging Face pairs row i of a head with row
-   * i + headSize / 2.
+   * Whether the two rows of query and key that the rotary embedding turns together are stored side by side. Hugging Face pairs
+   * row i of a head with row i + headSize / 2.
    */
   readonly hasPairedRows?: boolean;
   /**
-   * The config.json beside the names of architecture and class. Throws UnsupportedError for what the decoder cannot do, and MalformedFileError.
+   * The config.json beside the names of architecture and class. Throws UnsupportedError for what the decoder cannot do, and
+   * MalformedFileError.
    */
   configJson(fields: GgufFields, sizes: GgufSizes): JsonObject;
 }

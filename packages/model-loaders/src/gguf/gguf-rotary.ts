@@ -53,8 +53,8 @@ const factorTensors = {
 } as const;
 
 /**
- * A config.json with the factors that the file has for each frequency, as the scaling of LongRoPE: it can say them all. Llama 3 has one list, Phi-3 one for
- * short contexts and one for long ones.
+ * A config.json with the factors that the file has for each frequency, as the scaling of LongRoPE: it can say them all. Llama 3
+ * has one list, Phi-3 one for short contexts and one for long ones.
  */
 export async function withRotaryFactors(
   json: JsonObject,

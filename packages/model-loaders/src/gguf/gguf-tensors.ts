@@ -1,6 +1,11 @@
 import { UnsupportedError } from '@lbs/format';
 import type { Architecture } from '../config/architecture.js';
-import type { BlockNorm, DecoderLayout, LinearLayer } from '../config/decoder-layout.js';
+import {
+  type BlockNorm,
+  type DecoderLayout,
+  type LinearLayer,
+  moduleInBlock,
+} from '../config/decoder-layout.js';
 import type { ModelConfig } from '../config/model-config.js';
 import { rowBytes, type TensorInfo, type TensorStore, tensorOf } from '../model/tensor-store.js';
 import type { GgufReader } from './gguf.js';
@@ -73,13 +78,11 @@ export function tensorsOfGguf(
     originals.set(name, original);
     tensors.set(name, info);
   }
-  /** The part of a name within its block, without weight or bias. */
-  const moduleOf = (name: string) => name.replace(/\.(weight|bias)$/, '').slice(layout.blocks.length + 1);
-  const orderOf = (name: string) =>
-    name.startsWith(`${layout.blocks}.`)
-      ? ordersOfBlock().get(moduleOf(name).replace(/^\d+\./, ''))
-      : undefined;
-  const isOffset = (name: string) => config.normOffset !== undefined && normNames(name, layout);
+  const orderOf = (name: string) => {
+    const module = moduleInBlock(name, layout);
+    return module === undefined ? undefined : ordersOfBlock().get(module);
+  };
+  const isOffset = (name: string) => config.normOffset !== undefined && isNormWeight(name, layout);
 
   const readBytes: TensorStore['readBytes'] = async (name, options) => {
     const info = tensorOf(tensors, name, file);
@@ -109,12 +112,10 @@ export function tensorsOfGguf(
   };
 }
 
-/** Whether a name is that of the weight of a norm. */
-function normNames(name: string, layout: DecoderLayout): boolean {
-  const modules = [layout.finalNorm, ...Object.values(layout.norms)].map(({ module }) => module);
-  const [, module] = /^(.*)\.weight$/.exec(name) ?? [];
-  if (module === undefined) return false;
-  return modules.some((norm) => norm !== undefined && (module === norm || module.endsWith(`.${norm}`)));
+function isNormWeight(name: string, layout: DecoderLayout): boolean {
+  const module = moduleInBlock(name, layout);
+  if (module === undefined) return name === `${layout.finalNorm.module}.weight`;
+  return name.endsWith('.weight') && Object.values(layout.norms).some((norm) => norm.module === module);
 }
 
 /** The weights of norms are stored with what is added to them, always as float32. */
@@ -130,8 +131,6 @@ function withoutOffset(
       mend: 'Convert the model again: norms are stored as F32.',
     });
   }
-  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4).map(
-    (value) => value - offset,
-  );
+  const values = new Float32Array(bytes.slice().buffer).map((value) => value - offset);
   return new Uint8Array(values.buffer);
 }

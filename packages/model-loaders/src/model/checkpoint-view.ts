@@ -1,5 +1,5 @@
 import type { Architecture } from '../config/architecture.js';
-import { blockMatrices } from '../config/decoder-layout.js';
+import { blockMatrices, moduleInBlock } from '../config/decoder-layout.js';
 import type { ModelConfig } from '../config/model-config.js';
 import { float32FromSafetensors } from '../safetensors/float32-from-safetensors.js';
 import type { SafetensorsInfo, SafetensorsReader } from '../safetensors/safetensors.js';
@@ -19,11 +19,12 @@ export function viewCheckpoint(store: SafetensorsReader, view: CheckpointView): 
   const { architecture, config, file, quantized } = view;
   const layout = architecture.layout(config);
   const nameOf = architecture.tensorName ?? ((name: string) => name);
-  const modules = blockMatrices(config, layout).map(({ module }) => module);
+  const matrices = new Set<string | undefined>(blockMatrices(config, layout).map(({ module }) => module));
   const isTransposed = (name: string) =>
     layout.isTransposed === true &&
     !quantized &&
-    modules.some((module) => name.startsWith(`${layout.blocks}.`) && name.endsWith(`.${module}.weight`));
+    name.endsWith('.weight') &&
+    matrices.has(moduleInBlock(name, layout));
   const originals = new Map<string, string>();
   const tensors = new Map<string, SafetensorsInfo>();
   for (const [original, info] of store.tensors) {

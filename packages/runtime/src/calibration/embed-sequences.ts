@@ -8,8 +8,8 @@ import { TokenEmbedding } from '../decoder/token-embedding.js';
 const chunkRows = 1024;
 
 /**
- * The hidden states [tokens, hiddenSize] before the first block for each sequence. An embedding that is stored as numbers is read a few rows at a time,
- * where tokens need them; a quantized one is loaded whole. Nothing of it stays in memory.
+ * The hidden states [tokens, hiddenSize] before the first block for each sequence. An embedding that is stored as numbers is read
+ * a few rows at a time, where tokens need them; a quantized one is loaded whole. Nothing of it stays in memory.
  */
 export async function embedSequences(
   source: ModelSource,

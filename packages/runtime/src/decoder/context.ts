@@ -5,8 +5,8 @@ import type { ModelConfig } from '@lbs/model-loaders';
 const defaultContextLength = 2048;
 
 /**
- * Positions of a KV cache: what the caller asks for, or what the model was trained for, at most 2048. Throws InvalidArgumentError for more than a model
- * has learned positions.
+ * Positions of a KV cache: what the caller asks for, or what the model was trained for, at most 2048. Throws InvalidArgumentError
+ * for more than a model has learned positions.
  */
 export function contextLengthOf(config: ModelConfig, asked: number | undefined): number {
   if (config.positionOffset !== undefined && asked !== undefined && asked > config.contextLength) {

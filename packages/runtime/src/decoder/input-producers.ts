@@ -10,8 +10,9 @@ export interface InputProducers {
 }
 
 /**
- * Transforms divide a producer's weights by scales, and multiply the columns of its readers with them. So a bias, an offset to the weights, or anything between that
- * does not keep proportions rules it out; so do other layers in the same matrix, whose rows have no reader.
+ * Transforms divide a producer's weights by scales, and multiply the columns of its readers with them. So a bias, an offset to
+ * the weights, or anything between that does not keep proportions rules it out; so do other layers in the same matrix, whose rows
+ * have no reader.
  */
 export function inputProducers(config: ModelConfig, layout: DecoderLayout): InputProducers {
   const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize } = config;

@@ -42,7 +42,8 @@ const scalings: {
     return { frequencies: plainFrequencies(size, theta * growth ** (size / (size - 2))), amplitude: 1 };
   },
 
-  // As transformers has it from Llama 3.1: wavelengths of more than the original context over the low factor are stretched, those of less than it over the
+  // As transformers has it from Llama 3.1: wavelengths of more than the original context over the low factor are stretched, those
+  // of less than it over the
   // high factor stay, and those between are mixed.
   llama3({ factor, lowFrequencyFactor, highFrequencyFactor, originalContextLength }, { size, theta }) {
     const frequencies = plainFrequencies(size, theta).map((frequency) => {
@@ -82,7 +83,10 @@ const scalings: {
   },
 };
 
-/** The frequencies of a rotary embedding. Those that depend on the context are chosen by the whole of it, not by what a text has used of it. */
+/**
+ * The frequencies of a rotary embedding. Those that depend on the context are chosen by the whole of it, not by what a text has
+ * used of it.
+ */
 export function rotaryFrequencies(parameters: RotaryParameters): RotaryFrequencies {
   const { scaling, size, theta } = parameters;
   if (!scaling) return { frequencies: plainFrequencies(size, theta), amplitude: 1 };

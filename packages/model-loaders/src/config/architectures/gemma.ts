@@ -8,8 +8,8 @@ import { type ModelSizes, readSizes, type SizeDefaults } from '../read-sizes.js'
 import { readRotary } from '../rotary-scaling.js';
 
 /**
- * What all Gemmas have: norms whose weights are stored less 1, embeddings scaled by the root of their width, and GELU by its tanh approximation, which
- * the first release called `gelu`.
+ * What all Gemmas have: norms whose weights are stored less 1, embeddings scaled by the root of their width, and GELU by its tanh
+ * approximation, which the first release called `gelu`.
  */
 export function readGemma(
   architecture: string,
