@@ -80,6 +80,21 @@ export class FileAccessError extends LbsError {
   readonly code = 'LBS_FILE_ACCESS';
 }
 
+/** A server refuses: it wants another token, or a licence to be accepted. Permanent until the reader mends it. */
+export class AccessDeniedError extends LbsError {
+  readonly code = 'LBS_ACCESS_DENIED';
+}
+
+/** A server cannot be reached, stalls, breaks off or is overloaded, after all retries. Passes when tried again later. */
+export class NetworkError extends LbsError {
+  readonly code = 'LBS_NETWORK';
+}
+
+/** A file is another than it was when it was opened. What was read of it before must not be mixed with the rest. */
+export class SourceChangedError extends LbsError {
+  readonly code = 'LBS_SOURCE_CHANGED';
+}
+
 /** The caller passed a value outside of what the function accepts. */
 export class InvalidArgumentError extends LbsError {
   readonly code = 'LBS_INVALID_ARGUMENT';

@@ -39,6 +39,8 @@ export type {
 } from './gguf/gguf-typed-value.js';
 export type { GgufType } from './gguf/gguf-types.js';
 export { type OpenGgufModelOptions, openGgufModel } from './gguf/open-gguf-model.js';
+export type { HttpOptions } from './http/http-client.js';
+export type { RetryPolicy } from './http/retry.js';
 export * from './model/model-source.js';
 export { openModelDirectory } from './model/open-model-directory.js';
 export type { ReadValuesOptions, RowRange, TensorInfo, TensorStore } from './model/tensor-store.js';
@@ -47,4 +49,5 @@ export * from './safetensors/safetensors.js';
 export { openShardedSafetensors, parseShardIndex } from './safetensors/safetensors-shards.js';
 export type { ModelDirectory } from './sources/model-directory.js';
 export { blobSource, type CancelOptions, type RandomAccessSource } from './sources/random-access-source.js';
+export { type UrlSourceOptions, urlSource } from './sources/url-source.js';
 export { createTokenizer, type Tokenizer } from './tokenizer/tokenizer.js';
