@@ -1,7 +1,13 @@
-import { stat } from 'node:fs/promises';
 import { parseQuantizationConfig, splitChecksums, storedModuleOf, storedSuffixes } from '@lbs/format';
-import { type ModelSource, openGguf, openSafetensors, type TensorStore } from '@lbs/model-loaders';
-import { openFileSource, openModel } from '@lbs/model-loaders/node';
+import {
+  type ModelDirectory,
+  type ModelSource,
+  openGguf,
+  openModelDirectory,
+  openSafetensors,
+  type TensorStore,
+} from '@lbs/model-loaders';
+import { locate } from './open-model.js';
 
 /** What a file holds. */
 export interface FileContent {
@@ -30,14 +36,11 @@ const longestArray = 16;
 
 /** Lists what a model directory, a .safetensors or a .gguf file holds, without reading weights. */
 export async function inspectFile(file: string, signal: AbortSignal): Promise<FileContent> {
-  const isDirectory = await stat(file).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
-  if (isDirectory) return inspectDirectory(file, signal);
-  const source = await openFileSource(file);
+  const located = await locate(file, signal, { readsAll: false });
+  if ('directory' in located) return inspectDirectory(file, located.directory, signal);
+  const source = located.file;
   try {
-    if (/\.gguf$/i.test(file)) {
+    if (/\.gguf$/i.test(source.name)) {
       const gguf = await openGguf(source, { signal });
       return { file, format: 'gguf', metadata: shorten(gguf.metadata), tensors: tensorsOf(gguf) };
     }
@@ -53,12 +56,16 @@ export async function inspectFile(file: string, signal: AbortSignal): Promise<Fi
       }),
     };
   } finally {
-    await source.close();
+    await source.close?.();
   }
 }
 
-async function inspectDirectory(file: string, signal: AbortSignal): Promise<FileContent> {
-  const model = await openModel(file, { signal });
+async function inspectDirectory(
+  file: string,
+  directory: ModelDirectory,
+  signal: AbortSignal,
+): Promise<FileContent> {
+  const model = await openModelDirectory(directory, { signal });
   try {
     const quantization = model.configJson['quantization_config'];
     const tensors = model.tensorNames.map((name) => {

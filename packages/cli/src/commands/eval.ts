@@ -1,9 +1,9 @@
 import { compareModels, evaluatePerplexity, evaluateTasks } from '@lbs/eval-harness';
 import { InvalidArgumentError } from '@lbs/format';
 import type { ModelSource } from '@lbs/model-loaders';
-import { openModel } from '@lbs/model-loaders/node';
 import { type DecoderOptions, type LanguageModel, loadLanguageModel } from '@lbs/runtime';
 import { Command, Option } from 'commander';
+import { modelArgument, openModelArgument } from '../open-model.js';
 import { positiveInteger, withInterrupt } from '../options.js';
 import { printResult } from '../print-result.js';
 import { ProgressLine } from '../progress-line.js';
@@ -25,7 +25,7 @@ interface EvalOptions {
 export function evalCommand(): Command {
   return new Command('eval')
     .description('Measure perplexity, KL divergence to a reference model, or zero-shot tasks.')
-    .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
+    .argument('<model>', modelArgument)
     .option('--text <file>', 'text for perplexity')
     .option('--reference <model>', 'model that the KL divergence is measured to, usually the unquantized one')
     .addOption(
@@ -156,7 +156,7 @@ async function withModels(
   const models: LanguageModel[] = [];
   try {
     for (const path of paths) {
-      const source = await openModel(path, options);
+      const source = await openModelArgument(path, options.signal);
       sources.push(source);
       models.push(await loadLanguageModel(source, options));
     }

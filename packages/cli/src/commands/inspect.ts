@@ -7,7 +7,7 @@ import { formatBytes } from '../print-result.js';
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('Show what a model or weight file holds, without reading its weights.')
-    .argument('<file>', 'model directory, .safetensors or .gguf file')
+    .argument('<file>', 'model directory, .safetensors or .gguf file, URL of one, or model of the hub')
     .option('--json', 'print one JSON object')
     .action((file: string, options: { readonly json?: boolean }) =>
       withInterrupt(async (signal) => {

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { InvalidArgumentError, type Provenance } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import type { ModelSource } from '@lbs/model-loaders';
-import { hasFinishedJob, hashSource, openModel } from '@lbs/model-loaders/node';
+import { hasFinishedJob, hashSource } from '@lbs/model-loaders/node';
 import {
   describeJob,
   estimateQuantization,
@@ -16,6 +16,7 @@ import {
 } from '@lbs/quantizer';
 import { Command, Option } from 'commander';
 import { type CalibrationText, calibrationSize, openCalibration, readCalibration } from '../calibration.js';
+import { modelArgument, openModelArgument } from '../open-model.js';
 import { byteSize, positiveInteger, positiveNumber, withInterrupt } from '../options.js';
 import { formatBytes, formatDuration, printResult } from '../print-result.js';
 import { runQuantizationJob } from '../quantization-job.js';
@@ -40,7 +41,7 @@ interface QuantizeOptions {
 export function quantizeCommand(): Command {
   return new Command('quantize')
     .description('Quantize the weight matrices of a model.')
-    .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
+    .argument('<model>', modelArgument)
     .addOption(new Option('--preset <name>', 'how to quantize').choices(presets.names).default('lbs-4'))
     .addOption(
       new Option('--recipe <file>', 'a recipe of your own, as JSON, in the place of a preset').conflicts(
@@ -88,7 +89,7 @@ async function quantize(path: string, options: QuantizeOptions, signal: AbortSig
     return;
   }
   if (!options.dryRun) await assertWritable(options);
-  const source = await openModel(path, { signal });
+  const source = await openModelArgument(path, signal);
   const kernels = await createKernels({ threads: options.threads ?? availableParallelism() });
   try {
     const text = needsCalibration(recipe) ? await readCalibration(source, options.calibration) : undefined;

@@ -1,6 +1,6 @@
-import { openModel } from '@lbs/model-loaders/node';
 import { type LanguageModel, loadLanguageModel } from '@lbs/runtime';
 import { Command } from 'commander';
+import { modelArgument, openModelArgument } from '../open-model.js';
 import { nonNegativeNumber, positiveInteger, withInterrupt } from '../options.js';
 
 interface RunOptions {
@@ -15,7 +15,7 @@ interface RunOptions {
 export function runCommand(): Command {
   return new Command('run')
     .description('Continue a text.')
-    .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
+    .argument('<model>', modelArgument)
     .requiredOption('-p, --prompt <text>', 'text to continue')
     .option('-n, --max-tokens <count>', 'most tokens to generate', positiveInteger, 64)
     .option('--temperature <value>', '0 always takes the most likely token', nonNegativeNumber, 0)
@@ -26,7 +26,7 @@ export function runCommand(): Command {
 }
 
 async function run(path: string, options: RunOptions, signal: AbortSignal): Promise<void> {
-  const source = await openModel(path, { signal });
+  const source = await openModelArgument(path, signal);
   let model: LanguageModel | undefined;
   try {
     model = await loadLanguageModel(source, { signal, threads: options.threads });

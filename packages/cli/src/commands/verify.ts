@@ -1,8 +1,7 @@
-import { stat } from 'node:fs/promises';
 import { UnsupportedError } from '@lbs/format';
 import { type Verification, type VerifyProgress, verifyModel, verifySafetensors } from '@lbs/model-loaders';
-import { fileDirectory, openFileSource } from '@lbs/model-loaders/node';
 import { Command } from 'commander';
+import { locate } from '../open-model.js';
 import { withInterrupt } from '../options.js';
 import { formatBytes } from '../print-result.js';
 import { ProgressLine } from '../progress-line.js';
@@ -13,7 +12,7 @@ export function verifyCommand(): Command {
     .description(
       'Read all weights of a model that this toolkit wrote, and compare them with their checksums.',
     )
-    .argument('<model>', 'model directory or .safetensors file')
+    .argument('<model>', 'model directory or .safetensors file, URL of one, or model of the hub')
     .option('--json', 'print one JSON object')
     .action((path: string, options: { readonly json?: boolean }) =>
       withInterrupt(async (signal) => {
@@ -46,22 +45,18 @@ async function verify(path: string, signal: AbortSignal): Promise<Verification> 
       progress.update(bytesTotal > 0 ? bytesDone / bytesTotal : 1, tensor),
   };
   try {
-    const isDirectory = await stat(path).then(
-      (stats) => stats.isDirectory(),
-      () => false,
-    );
-    if (isDirectory) return await verifyModel(fileDirectory(path), options);
     if (/\.gguf$/i.test(path)) {
       throw new UnsupportedError('GGUF files have no checksums', {
         file: path,
         mend: 'Compare the file with the hash that its publisher gives.',
       });
     }
-    const source = await openFileSource(path);
+    const located = await locate(path, signal, { readsAll: true });
+    if ('directory' in located) return await verifyModel(located.directory, options);
     try {
-      return await verifySafetensors(source, options);
+      return await verifySafetensors(located.file, options);
     } finally {
-      await source.close();
+      await located.file.close?.();
     }
   } finally {
     progress.end();

@@ -9,6 +9,7 @@ import { type ModelDirectory, missing, pathOf, readFileOf } from '../sources/mod
 import type { CancelOptions, RandomAccessSource } from '../sources/random-access-source.js';
 import { createTokenizer } from '../tokenizer/tokenizer.js';
 import { viewCheckpoint } from './checkpoint-view.js';
+import { COMPANION_FILES } from './companion-files.js';
 import type { ModelSource } from './model-source.js';
 import { tensorOf } from './tensor-store.js';
 import { findWeightFiles } from './weight-files.js';
@@ -16,19 +17,6 @@ import { findWeightFiles } from './weight-files.js';
 /** Published configs have some kilobytes; tokenizers up to 40 MB. */
 const MAX_CONFIG_BYTES = 2 ** 24;
 const MAX_TOKENIZER_BYTES = 2 ** 28;
-
-/** What belongs to a model beside its weights and its config, as transformers saves it. */
-const COMPANION_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'tokenizer.model',
-  'chat_template.jinja',
-  'generation_config.json',
-];
 
 /**
  * Opens a Hugging Face directory (config.json, tokenizer.json, model.safetensors or its shards) and checks the

@@ -3,6 +3,7 @@ import { parseJsonObject } from '../config/json-file.js';
 import { parseShardIndex } from '../safetensors/safetensors-shards.js';
 import { type ModelDirectory, missing, pathOf, readFileOf } from '../sources/model-directory.js';
 import type { CancelOptions, RandomAccessSource } from '../sources/random-access-source.js';
+import { PICKLE_FILES, pickleError } from './pickle-files.js';
 
 /** Names as transformers and the hub know them. */
 export const WEIGHTS_FILE = 'model.safetensors';
@@ -22,7 +23,10 @@ export type WeightFiles =
       readonly openShard: (name: string) => Promise<RandomAccessSource>;
     };
 
-/** Finds a directory's weights. Throws MalformedFileError for a bad index, and FileAccessError where there are none. */
+/**
+ * Finds a directory's weights. Throws MalformedFileError for a bad index, UnsupportedError where there are pickle files
+ * only, and FileAccessError where there are none.
+ */
 export async function findWeightFiles(
   directory: ModelDirectory,
   options: CancelOptions,
@@ -31,6 +35,11 @@ export async function findWeightFiles(
   if (whole) return { whole };
   const indexBytes = await readFileOf(directory, WEIGHTS_INDEX_FILE, MAX_INDEX_BYTES, options);
   if (!indexBytes) {
+    for (const name of PICKLE_FILES) {
+      const pickle = await directory.open(name, options);
+      await pickle?.close?.();
+      if (pickle) throw pickleError(pathOf(directory, name));
+    }
     throw new FileAccessError(`there is neither ${WEIGHTS_FILE} nor ${WEIGHTS_INDEX_FILE}`, {
       file: directory.name,
       mend: 'Check the path; weights in other formats have to be converted to safetensors.',

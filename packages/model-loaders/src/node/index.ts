@@ -1,10 +1,12 @@
 export { writeAtomically } from './atomic-file.js';
 export { type FileSource, openFileSource } from './file-source.js';
 export { hashSource } from './hash-source.js';
+export * from './hub/download-model.js';
+export { type HubSettings, hubSettings } from './hub/hub-settings.js';
 export { type FinishJobOptions, JobDirectory, type JobSummary } from './job-directory.js';
 export { jobDirectoryOf } from './job-files.js';
 export * from './open-job-directory.js';
-export { fileDirectory, openModel } from './open-model.js';
+export { fileDirectory, isHubModel, type OpenModelOptions, openModel } from './open-model.js';
 export * from './write-gguf.js';
 export * from './write-gguf-file.js';
 export * from './write-model-directory.js';

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { FileAccessError } from '@lbs/format';
+import type { CancelOptions } from '../sources/random-access-source.js';
 import { fileAccessError } from './file-access-error.js';
 
 /** Who holds a lock. */
@@ -20,6 +22,27 @@ const mostAttempts = 10;
  * a killed process does not bar the next. Throws FileAccessError while another process holds it.
  */
 export async function takeLock(path: string): Promise<() => Promise<void>> {
+  const taken = await tryLock(path);
+  if (typeof taken === 'function') return taken;
+  throw heldBy(taken, path);
+}
+
+/** How often a process that waits for another looks again. */
+const pollMilliseconds = 200;
+
+/** Takes a lock as `takeLock`, and waits while another process holds it. Throws the reason of an abort. */
+export async function waitForLock(path: string, { signal }: CancelOptions): Promise<() => Promise<void>> {
+  for (;;) {
+    const taken = await tryLock(path);
+    if (typeof taken === 'function') return taken;
+    await setTimeout(pollMilliseconds, undefined, { ...(signal && { signal }) }).catch((error) => {
+      throw signal?.aborted ? signal.reason : error;
+    });
+  }
+}
+
+/** What gives the lock back, or who holds it. */
+async function tryLock(path: string): Promise<(() => Promise<void>) | Holder> {
   const holder: Holder = { pid: process.pid, host: hostname(), started: await startOf(process.pid) };
   const refuse = (cause: unknown): never => {
     throw fileAccessError('the lock cannot be taken', path, cause);
@@ -41,7 +64,7 @@ export async function takeLock(path: string): Promise<() => Promise<void>> {
     );
     if (content === undefined) continue;
     const other = parseHolder(content);
-    if (other && (await isAlive(other))) throw heldBy(other, path);
+    if (other && (await isAlive(other))) return other;
     await removeStale(path, content).catch(refuse);
   }
   throw new FileAccessError('several processes want the lock at once', { file: path, mend: 'Try again.' });

@@ -1,13 +1,22 @@
 import { access, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { UnsupportedError } from '@lbs/format';
-import { openGgufModel } from '../gguf/open-gguf-model.js';
+import { parseHubReference, parseRepoName } from '../hub/hub-reference.js';
 import type { ModelSource } from '../model/model-source.js';
+import {
+  type ModelInput,
+  type OpenModelOptions as OpenModelAnywhereOptions,
+  openModel as openModelAnywhere,
+} from '../model/open-model.js';
 import { openModelDirectory } from '../model/open-model-directory.js';
+import { openModelFile } from '../model/open-model-file.js';
 import type { ModelDirectory } from '../sources/model-directory.js';
-import type { CancelOptions } from '../sources/random-access-source.js';
 import { fileAccessError } from './file-access-error.js';
 import { openFileSource } from './file-source.js';
+import { type DownloadModelOptions, downloadModel } from './hub/download-model.js';
+import { hubSettings } from './hub/hub-settings.js';
+
+/** Cancelling, how servers are talked to, and the progress of a download. */
+export interface OpenModelOptions extends OpenModelAnywhereOptions, DownloadModelOptions {}
 
 /** A directory on the disk, as openModelDirectory reads it. */
 export function fileDirectory(path: string): ModelDirectory {
@@ -25,21 +34,52 @@ export function fileDirectory(path: string): ModelDirectory {
 }
 
 /**
- * Opens a published model: a Hugging Face directory, or a .gguf file (of several the first). Its tensors are checked against its config;
- * no weight is read. Throws MalformedFileError, UnsupportedError, TensorMismatchError and FileAccessError.
+ * Opens a published model: the path of a Hugging Face directory or of a GGUF file (of several the first), a model of the hub (`owner/name`,
+ * `hf:owner/name@revision`, `hf:owner/name/file.gguf`), which is downloaded into the hub's own cache, a URL, or another
+ * `ModelInput`. A path that exists is a path. Tensors are checked against the config; no weight is read. Throws as the
+ * `openModel` of the main entry and as `downloadModel`.
  */
-export async function openModel(path: string, options: CancelOptions = {}): Promise<ModelSource> {
-  options.signal?.throwIfAborted();
+export async function openModel(model: ModelInput, options: OpenModelOptions = {}): Promise<ModelSource> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  if (typeof model !== 'string' && !(model instanceof URL)) return openModelAnywhere(model, options);
+  const text = String(model);
+  if (await isHubModel(text, options)) {
+    const { path, repo } = await downloadModel(text, options);
+    return openPath(path, repo, signal);
+  }
+  return /^https?:\/\//i.test(text) ? openModelAnywhere(text, options) : openPath(text, undefined, signal);
+}
+
+/** True for a text that names a model of the hub, unless a file or directory has that name. */
+export async function isHubModel(
+  text: string,
+  options: Pick<OpenModelOptions, 'endpoint'> = {},
+): Promise<boolean> {
+  const { endpoint = (await hubSettings()).endpoint } = options;
+  if (parseHubReference(text, endpoint)) return true;
+  return (
+    parseRepoName(text) !== undefined &&
+    !(await access(text).then(
+      () => true,
+      () => false,
+    ))
+  );
+}
+
+/** `repo` names what came from the hub: its directory has the name of a commit. */
+async function openPath(
+  path: string,
+  repo: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ModelSource> {
   const stats = await stat(path).catch((cause) => {
     throw fileAccessError('the model cannot be opened', path, cause);
   });
-  if (stats.isDirectory()) return openModelDirectory(fileDirectory(path), options);
-  if (/\.gguf$/i.test(path)) {
+  if (!stats.isDirectory()) {
     const directory = fileDirectory(dirname(path));
-    return openGgufModel(await openFileSource(path), { ...options, directory });
+    return openModelFile(await openFileSource(path), { signal, directory });
   }
-  throw new UnsupportedError('this is neither a directory nor a .gguf file', {
-    file: path,
-    mend: 'Name the directory that holds config.json and model.safetensors, or a GGUF file.',
-  });
+  const model = await openModelDirectory(fileDirectory(path), { signal });
+  return repo === undefined ? model : { ...model, name: repo.replace(/^.*\//, '') };
 }

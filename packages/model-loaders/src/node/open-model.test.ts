@@ -1,0 +1,156 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileAccessError, InvalidArgumentError, UnsupportedError } from '@lbs/format';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type FakeHub, startFakeHub } from '../fixtures/fake-hub.mjs';
+import { tinyModel } from '../fixtures/paths.js';
+import { type ModelInput, openModel as openModelInPage } from '../model/open-model.js';
+import { openFileSource } from './file-source.js';
+import { fileDirectory, isHubModel, openModel } from './open-model.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'lbs-open-'));
+const files = Object.fromEntries(
+  readdirSync(tinyModel).map((name) => [
+    name,
+    { bytes: Uint8Array.from(readFileSync(join(tinyModel, name))), large: /safetensors$/.test(name) },
+  ]),
+);
+const fileOf = (name: string, path?: string) => {
+  const file = new File([files[name]!.bytes], name);
+  return path ? Object.defineProperty(file, 'webkitRelativePath', { value: path }) : file;
+};
+let hub: FakeHub;
+let options: { endpoint: string; cache: string; token: string };
+
+/** Serves the folder of models by ranges. */
+const server = createServer((request, response) => {
+  const found = files[request.url!.replace('/models/tiny/', '')]?.bytes;
+  if (!found) return response.writeHead(404).end();
+  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+  const [begin, end] = [Number(first), Math.min(Number(last) + 1, found.length)];
+  response.writeHead(206, { 'content-range': `bytes ${begin}-${end - 1}/${found.length}` });
+  return response.end(found.subarray(begin, end));
+});
+let base: string;
+
+beforeAll(async () => {
+  hub = await startFakeHub([{ repo: 'someone/tiny-lm', commit: 'c'.repeat(40), files }]);
+  options = { endpoint: hub.endpoint, cache: join(folder, 'cache'), token: '' };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/models/tiny`;
+});
+afterAll(async () => {
+  await hub.close();
+  server.closeAllConnections();
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function expectTiny(opening: Promise<Awaited<ReturnType<typeof openModel>>>, name = 'tiny-lm') {
+  const model = await opening;
+  const whole = await openModel(tinyModel);
+  try {
+    expect(model.name).toBe(name);
+    expect(model.tensorNames).toEqual(whole.tensorNames);
+    const tensor = 'model.layers.1.mlp.down_proj.weight';
+    expect(await model.readFloat32(tensor)).toEqual(await whole.readFloat32(tensor));
+    expect(model.tokenizer.encode('the old man')).toEqual(whole.tokenizer.encode('the old man'));
+  } finally {
+    await model.close();
+    await whole.close();
+  }
+}
+
+describe('openModel', () => {
+  it('opens a model of the hub, and has it afterwards', async () => {
+    const progress: number[] = [];
+    const onProgress = ({ bytesDone }: { bytesDone: number }) => progress.push(bytesDone);
+    for (const reference of [
+      'someone/tiny-lm',
+      'hf:someone/tiny-lm@main',
+      `${hub.endpoint}/someone/tiny-lm`,
+    ]) {
+      await expectTiny(openModel(reference, { ...options, onProgress }));
+    }
+    expect(progress.length).toBeGreaterThan(0);
+    expect(hub.requests.filter(({ server: where }) => where === 'cdn')).toHaveLength(1);
+    await expectTiny(
+      openModel('someone/tiny-lm', { ...options, endpoint: 'http://127.0.0.1:9', offline: true }),
+    );
+  });
+
+  it('opens a model of the hub without downloading it, as a page does', async () => {
+    await expectTiny(openModelInPage('hf:someone/tiny-lm', options));
+    const ranges = hub.requests.filter(({ headers }) => headers.range);
+    expect(ranges.length).toBeGreaterThan(4);
+  });
+
+  it('opens a directory on a server', async () => {
+    await expectTiny(openModel(base), 'tiny');
+    await expectTiny(openModelInPage(new URL(`${base}/`)), 'tiny');
+  });
+
+  it('opens the files that a user chose', async () => {
+    await expectTiny(openModelInPage(Object.keys(files).map((name) => fileOf(name))), 'chosen files');
+    const inFolder = Object.keys(files).map((name) => fileOf(name, `my-model/${name}`));
+    const deeper = fileOf('config.json', 'my-model/onnx/config.json');
+    await expectTiny(openModel([deeper, ...inFolder]), 'my-model');
+  });
+
+  it('opens what implements the interfaces', async () => {
+    await expectTiny(openModelInPage(fileDirectory(tinyModel)));
+  });
+
+  it('takes a path that exists for a path', async () => {
+    const here = process.cwd();
+    cpSync(tinyModel, join(folder, 'someone/tiny-lm'), { recursive: true });
+    expect(await isHubModel('someone/tiny-lm')).toBe(true);
+    process.chdir(folder);
+    try {
+      expect(await isHubModel('someone/tiny-lm')).toBe(false);
+      expect(await isHubModel('hf:someone/tiny-lm')).toBe(true);
+      await expectTiny(openModel('someone/tiny-lm', { endpoint: 'http://127.0.0.1:9' }));
+    } finally {
+      process.chdir(here);
+    }
+  });
+
+  const zip = Uint8Array.of(0x50, 0x4b, 3, 4, 20, 0);
+  const pickle = Uint8Array.of(0x80, 2, 0x7d, 0x71);
+  it.each([
+    ['a pickle file', () => new File([pickle], 'weights.bin'), /pickle file.*save_pretrained/],
+    ['a pickle file under another name', () => new File([zip], 'weights'), /pickle file/],
+    ['an old pickle file under another name', () => new Blob([pickle]), /pickle file/],
+    ['a pickle file by its name', () => new File(['{}'], 'model.pth'), /pickle file/],
+    ['weights alone', () => fileOf('model.safetensors'), /without the config/],
+    ['weights alone in a list', () => [fileOf('model.safetensors')], /without the config/],
+    ['a text file', () => [new File(['hello'], 'hello.txt')], /neither a directory nor a GGUF file/],
+    ['an empty file', () => new Blob([]), /neither a directory nor a GGUF file/],
+  ] as const)('refuses %s', async (_, input, message) => {
+    await expect(openModelInPage(input() as ModelInput)).rejects.toThrow(UnsupportedError);
+    await expect(openModelInPage(input() as ModelInput)).rejects.toThrow(message);
+  });
+
+  it('refuses pickle files on the disk and on servers, and directories of them', async () => {
+    const directory = join(folder, 'pickled');
+    cpSync(tinyModel, directory, { recursive: true });
+    renameSync(join(directory, 'model.safetensors'), join(directory, 'pytorch_model.bin'));
+    writeFileSync(join(folder, 'data'), pickle);
+    for (const input of [directory, join(directory, 'pytorch_model.bin'), join(folder, 'data')]) {
+      await expect(openModel(input)).rejects.toThrow(/pickle file/);
+    }
+    await expect(openModelInPage(await openFileSource(join(folder, 'data')))).rejects.toThrow(/pickle file/);
+    await expect(openModel(`${base}/other.gguf`)).rejects.toThrow(FileAccessError);
+    await expect(openModel(`${base}/model.safetensors`)).rejects.toThrow(/without the config/);
+  });
+
+  it.each([[], {}, null, 5, 'no/such/path', 'C:\\model'])(
+    'refuses %j, which names nothing',
+    async (input) => {
+      await expect(openModelInPage(input as ModelInput)).rejects.toThrow(InvalidArgumentError);
+    },
+  );
+});
