@@ -26,7 +26,7 @@ export interface ModelSource {
   readBytes(name: string, options?: CancelOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** The stored bytes in order, in pieces that are small where the file's layout allows it. */
   readPieces(name: string, options?: CancelOptions): AsyncIterable<Uint8Array<ArrayBuffer>>;
-  /** The values, row-major, of all rows or some. Throws UnsupportedError for the helper tensors of a quantized model. */
+  /** The values, row-major, of all rows or some. Throws UnsupportedError for a dtype without values that float32 can hold. */
   readFloat32(name: string, options?: ReadValuesOptions): Promise<Float32Array<ArrayBuffer>>;
   /** The open weight files, to be hashed; they belong to the model. */
   readonly weightFiles: readonly RandomAccessSource[];

@@ -191,7 +191,7 @@ describe('a directory that this toolkit quantized', () => {
     const model = await quantized('lbs', `${projection}_packed`);
     expect(model.has(projection)).toBe(false);
     expect(model.tensorInfo(`${projection}_packed`)).toEqual({ dtype: 'U8', shape: [4], byteLength: 4 });
-    await expect(model.readFloat32(`${projection}_packed`)).rejects.toThrow(UnsupportedError);
+    expect(await model.readFloat32(`${projection}_packed`)).toHaveLength(4);
   });
 
   it('may not lack a weight', async () => {

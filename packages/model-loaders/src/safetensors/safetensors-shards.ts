@@ -32,7 +32,8 @@ export function parseShardIndex(index: JsonObject, file: string): ReadonlyMap<st
 
 /**
  * Opens the shards of a model as one. `openShard` is called once with each file name of the index. Tensors are
- * ordered by shard, then as in the file. Throws MalformedFileError when a shard lacks a tensor of the index.
+ * ordered by shard, then as in the file; those that the index does not name are left out. Throws MalformedFileError when a
+ * shard lacks a tensor of the index, and when two shards have a tensor: they are not of one model then.
  */
 export async function openShardedSafetensors(
   shardByTensor: ReadonlyMap<string, string>,
@@ -51,6 +52,14 @@ export async function openShardedSafetensors(
       mend: 'Download the index and its shards again; they may come from two versions.',
     });
   }
+  const owners = new Map<string, string>();
+  for (const [shard, { tensors }] of readers) {
+    for (const tensor of tensors.keys()) {
+      const other = owners.get(tensor);
+      if (other !== undefined) throw inTwoShards(tensor, other, shard, options.file);
+      owners.set(tensor, shard);
+    }
+  }
   const found = [...readers].flatMap(([shard, { tensors }]) =>
     [...tensors].filter(([name]) => shardByTensor.get(name) === shard),
   );
@@ -63,4 +72,12 @@ export async function openShardedSafetensors(
     readPieces: (name, readOptions) => readerOf(name).readPieces(name, readOptions),
     readFloat32: async (name, readOptions) => readerOf(name).readFloat32(name, readOptions),
   };
+}
+
+function inTwoShards(tensor: string, first: string, second: string, file: string): MalformedFileError {
+  return new MalformedFileError(`both ${first} and ${second} have this tensor`, {
+    file,
+    tensor,
+    mend: 'Download the index and its shards again; they may come from two versions.',
+  });
 }

@@ -3,23 +3,25 @@ import {
   InvalidArgumentError,
   MalformedFileError,
   type SafetensorsDtype,
+  safetensorsDtypes,
   serializeSafetensorsHeader,
   UnsupportedError,
 } from '@lbs/format';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../fixtures/memory-source.js';
-import { fixture } from '../fixtures/paths.js';
+import { fixture, jsonFixture } from '../fixtures/paths.js';
 import { openSafetensors } from './safetensors.js';
 import { openShardedSafetensors, parseShardIndex } from './safetensors-shards.js';
 
-/** A file of one-dimensional tensors. */
+/** A file of tensors, one-dimensional unless another shape is given. */
 function fileOf(
   tensors: Readonly<Record<string, readonly [SafetensorsDtype, ArrayBufferView & { length: number }]>>,
+  shape?: readonly number[],
 ) {
   const specs = Object.entries(tensors).map(([name, [dtype, { length }]]) => ({
     name,
     dtype,
-    shape: [length],
+    shape: shape ?? [length],
   }));
   const header = serializeSafetensorsHeader(specs);
   const file = new Uint8Array(header.fileSize);
@@ -67,8 +69,50 @@ describe('a file that Python wrote', () => {
     expect(await reader.readFloat32('scalar')).toEqual(Float32Array.of(3.5));
     expect(await reader.readFloat32('empty')).toEqual(new Float32Array(0));
     expect(await reader.readBytes('codes')).toEqual(Uint8Array.of(0, 1, 2, 3, 4));
-    await expect(reader.readFloat32('codes')).rejects.toThrow(UnsupportedError);
+    expect(await reader.readFloat32('codes')).toEqual(Float32Array.of(0, 1, 2, 3, 4));
     await expect(reader.readFloat32('weigth')).rejects.toThrow(InvalidArgumentError);
+  });
+});
+
+describe('every dtype', () => {
+  const open = () =>
+    openSafetensors(memorySource(Uint8Array.from(readFileSync(fixture('every-dtype.safetensors')))));
+  const expected = Object.entries(jsonFixture<Record<string, string>>('every-dtype.json'));
+
+  it.each(expected)('%s has the values that PyTorch gives it', async (name, values) => {
+    const reader = await open();
+    expect(reader.tensors.get(name)!.dtype).toBe(name);
+    const found = await reader.readFloat32(name);
+    const bits = Array.from(new Uint32Array(found.buffer), (word, i) =>
+      Number.isNaN(found[i]) ? 'nan' : word.toString(16).padStart(8, '0'),
+    );
+    expect(bits.join(' ')).toBe(values);
+  });
+
+  it('is among them, or refused with the reason', async () => {
+    const known = new Set(expected.map(([name]) => name));
+    for (const dtype of safetensorsDtypes.filter((name) => !known.has(name))) {
+      const file = fileOf({ w: [dtype, new Uint8Array(24)] }, [dtype === 'C64' ? 3 : 32]);
+      const reader = await openSafetensors(memorySource(file));
+      expect(await reader.readBytes('w')).toHaveLength(24);
+      await expect(reader.readFloat32('w')).rejects.toThrow(UnsupportedError);
+      await expect(reader.readFloat32('w')).rejects.toThrow(
+        /cannot be read as float32: (complex|the format)/,
+      );
+    }
+  });
+
+  it('has rows, also where they begin inside of a byte', async () => {
+    const file = fileOf({ w: ['F4', Uint8Array.of(0x21, 0x43, 0x65, 0x07, 0, 0)] }, [4, 3]);
+    const reader = await openSafetensors(memorySource(file));
+    const values = [0.5, 1, 1.5, 2, 3, 4, 6, 0, 0, 0, 0, 0];
+    expect([...(await reader.readFloat32('w'))]).toEqual(values);
+    for (let first = 0; first < 4; first++) {
+      for (let count = 0; count <= 4 - first; count++) {
+        const rows = await reader.readFloat32('w', { rows: { first, count } });
+        expect([...rows]).toEqual(values.slice(3 * first, 3 * (first + count)));
+      }
+    }
   });
 });
 
@@ -110,14 +154,13 @@ describe('shards', () => {
       b: ['F32', Float32Array.of(2)],
     }),
     'model-00002-of-00002.safetensors': fileOf({
-      b: ['F32', Float32Array.of(3)],
       c: ['F32', Float32Array.of(4)],
     }),
   };
   const weight_map = {
     c: 'model-00002-of-00002.safetensors',
     a: 'model-00001-of-00002.safetensors',
-    b: 'model-00002-of-00002.safetensors',
+    b: 'model-00001-of-00002.safetensors',
   };
   const open = (map: object) =>
     openShardedSafetensors(
@@ -129,7 +172,7 @@ describe('shards', () => {
   it('are read as one model, each tensor from the file that the index names', async () => {
     const reader = await open(weight_map);
     expect([...reader.tensors.keys()]).toEqual(['a', 'b', 'c']);
-    for (const [name, value] of Object.entries({ a: 1, b: 3, c: 4 })) {
+    for (const [name, value] of Object.entries({ a: 1, b: 2, c: 4 })) {
       expect(await reader.readFloat32(name)).toEqual(Float32Array.of(value));
       expect(await reader.readFloat32(name, { rows: { first: 0, count: 1 } })).toEqual(
         Float32Array.of(value),
@@ -145,6 +188,30 @@ describe('shards', () => {
       }
     }
     await expect(reader.readBytes('d')).rejects.toThrow(InvalidArgumentError);
+  });
+
+  it('may have tensors that the index does not name', async () => {
+    const { b: _, ...others } = weight_map;
+    expect([...(await open(others)).tensors.keys()]).toEqual(['a', 'c']);
+  });
+
+  it('are refused when two have the same tensor', async () => {
+    const twice = {
+      ...shards,
+      'model-00003-of-00003.safetensors': fileOf({
+        a: ['F32', Float32Array.of(1)],
+        d: ['F32', Float32Array.of(1)],
+      }),
+    };
+    const map = { ...weight_map, d: 'model-00003-of-00003.safetensors' };
+    const opening = openShardedSafetensors(
+      parseShardIndex({ weight_map: map }, 'index.json'),
+      async (name) => memorySource((twice as typeof shards)[name]!, name),
+      { file: 'index.json' },
+    );
+    await expect(opening).rejects.toThrow(
+      'index.json, tensor "a": both model-00001-of-00002.safetensors and model-00003-of-00003.safetensors have this tensor.',
+    );
   });
 
   it('are refused when one lacks a tensor', async () => {

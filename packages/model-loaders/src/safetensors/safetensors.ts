@@ -58,8 +58,14 @@ export async function openSafetensors(
       const place = { file: source.name, tensor: name };
       const byteLength = tensor.end - tensor.begin;
       const { offset, length } = rowBytes({ ...tensor, byteLength }, options?.rows, place);
-      const bytes = await readExactly(source, dataStart + tensor.begin + offset, length, options);
-      return float32FromSafetensors(tensor.dtype, bytes, place);
+      // A row of half bytes may begin and end inside of one.
+      const begin = Math.floor(offset);
+      const size = Math.ceil(offset + length) - begin;
+      const bytes = await readExactly(source, dataStart + tensor.begin + begin, size, options);
+      const values = float32FromSafetensors(tensor.dtype, bytes, place);
+      if (size === length) return values;
+      const valuesPerByte = values.length / size;
+      return values.slice((offset - begin) * valuesPerByte, (offset - begin + length) * valuesPerByte);
     },
   };
 }
