@@ -9,7 +9,7 @@ import {
   storeMatrix,
   tensorChecksum,
 } from '../../packages/format/dist/index.js';
-import { ggufDequantizers } from '../../packages/model-loaders/dist/index.js';
+import { blobSource, ggufDequantizers, openSafetensors } from '../../packages/model-loaders/dist/index.js';
 import { writeGguf } from './gguf-writer.mjs';
 
 const packages = new URL('../../packages/', import.meta.url);
@@ -385,3 +385,57 @@ export const ggufModelSeeds = [
     fields: [],
   })),
 ];
+
+/** Quantized matrices of others, each a file with its quantization_config as metadata. */
+export const checkpointSeeds = await checkpointFiles();
+
+async function checkpointFiles() {
+  const vectors = await openSafetensors(
+    blobSource(new Blob([fixture('checkpoints.safetensors')]), 'vectors'),
+  );
+  const seeds = [];
+  for (const [name, quantization_config] of vectors.metadata) {
+    const parts = [];
+    for (const [tensorName, { dtype, shape }] of vectors.tensors) {
+      if (!tensorName.startsWith(`${name}.m.`)) continue;
+      const bytes = await vectors.readBytes(tensorName);
+      parts.push({ name: tensorName.slice(name.length + 1), dtype, shape, bytes });
+    }
+    seeds.push({ bytes: safetensors(parts, { quantization_config }) });
+  }
+  return seeds;
+}
+
+const listed = (path, more = {}) => ({ type: 'file', path, size: 5, oid: 'a'.repeat(40), ...more });
+
+/** What a hub answers, a line each: a commit, and the pages of a listing. */
+export const hubAnswerSeeds = [
+  [{ sha: 'c'.repeat(40) }, [listed('config.json'), { type: 'directory', path: 'sub' }]],
+  [
+    { sha: '0123456789'.repeat(4) },
+    [
+      listed('sub/model.safetensors', {
+        lfs: { oid: 'b'.repeat(64), size: 7, pointerSize: 100 },
+        xetHash: 'x',
+      }),
+    ],
+  ],
+].map((answers) => ({ bytes: encode(answers.map((answer) => JSON.stringify(answer)).join('\n')) }));
+
+/** What an HTTP server answers, in turn: status, headers and body. */
+export const httpAnswerSeeds = [
+  [{ status: 206, headers: { 'content-range': 'bytes 0-63/200', etag: '"1"' }, body: 'x'.repeat(64) }],
+  [
+    { status: 206, headers: { 'content-range': 'bytes 0-63/200', etag: '"1"' }, body: 'x'.repeat(64) },
+    { status: 206, headers: { 'content-range': 'bytes 100-163/200', etag: '"1"' }, body: 'y'.repeat(64) },
+  ],
+  [{ status: 200, headers: { 'content-length': '5' }, body: 'hello' }],
+  [{ status: 429, headers: { 'retry-after': '0', 'x-error-message': 'slow down' }, body: '' }],
+  [{ status: 416, headers: { 'content-range': 'bytes */0' }, body: '' }],
+].map((answers) => ({ bytes: encode(answers) }));
+
+export const hubReferenceSeeds = [
+  'hf:owner/name@refs/pr/1/sub/file.gguf',
+  'https://huggingface.co/owner/name/blob/main/a%20b.gguf?x=1',
+  'owner/name',
+].map((text) => ({ bytes: encode(text) }));

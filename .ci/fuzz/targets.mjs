@@ -12,9 +12,13 @@ import {
   storedSuffixes,
   storeMatrix,
 } from '../../packages/format/dist/index.js';
+import { checkpointOf } from '../../packages/model-loaders/dist/checkpoints/checkpoint-methods.js';
+import { dequantizingStore } from '../../packages/model-loaders/dist/checkpoints/dequantizing-store.js';
+import { isInsidePath } from '../../packages/model-loaders/dist/hub/hub-reference.js';
 import {
   createTokenizer,
   ggufDequantizers,
+  hubDirectory,
   openGguf,
   openGgufModel,
   openGgufShards,
@@ -22,10 +26,12 @@ import {
   openShardedSafetensors,
   parseConfig,
   parseGgufConfig,
+  parseHubReference,
   parseJsonObject,
   parseShardIndex,
   tensorShapes,
   tokenizerFilesOfGguf,
+  urlSource,
   verifySafetensors,
 } from '../../packages/model-loaders/dist/index.js';
 import { mutateBytes } from './mutate-bytes.mjs';
@@ -210,6 +216,71 @@ const patternWords = [
   '\\',
 ];
 
+const checkpointWords = [
+  'quantization_config',
+  'm.qweight',
+  'm.qzeros',
+  'm.scales',
+  'm.g_idx',
+  'm.bias',
+  'm.weight_packed',
+  'm.weight_scale',
+  'm.weight_shape',
+  'm.weight_zero_point',
+  'm.weight_g_idx',
+  'm.weight.absmax',
+  'm.weight.quant_state.bitsandbytes__nf4',
+  'compressed-tensors',
+  'gptq_v2',
+  'block',
+  'group',
+];
+const hubWords = ['sha', 'path', 'oid', 'lfs', 'size', 'type', 'file', '../x', 'xetHash', 'a'.repeat(64)];
+const httpWords = [
+  'status',
+  'headers',
+  'body',
+  'content-range',
+  'content-length',
+  'content-encoding',
+  'etag',
+  'last-modified',
+  'retry-after',
+  'bytes 0-63/*',
+  'bytes */200',
+  'bytes 64-127/200',
+  'gzip',
+];
+
+/** A fetch that gives the answers of a list in turn, and none behind its end. */
+function answersInTurn(answers) {
+  let next = 0;
+  return async () => {
+    const answer = answers[next++];
+    if (answer === undefined) throw new TypeError('fetch failed');
+    const { status, headers, body } = typeof answer === 'object' && answer !== null ? answer : {};
+    const isBodyless = [101, 204, 205, 304].includes(status);
+    try {
+      return new Response(isBodyless ? null : String(body ?? ''), {
+        status: status ?? 200,
+        headers: headers ?? {},
+      });
+    } catch {
+      // No server can send such an answer.
+      throw new TypeError('fetch failed');
+    }
+  };
+}
+
+/** A list in JSON; anything else stands for its only element. */
+function listOf(input) {
+  const { list } = parseJsonObject(encoder.encode(`{"list":${decoder.decode(input)}}`), 'input');
+  return Array.isArray(list) ? list : [list];
+}
+
+/** Failures are final, so that an execution is short. */
+const noRetries = { retries: 1, firstWaitMilliseconds: 0, longestWaitMilliseconds: 0 };
+
 /** Names that patterns meet: usual ones, and long ones in which a backtracking matcher would lose itself. */
 const moduleNames = [
   'model.layers.0.mlp.down_proj',
@@ -271,6 +342,78 @@ export const targets = [
       const index = parseShardIndex(parseJsonObject(input, 'input'), 'input');
       const openShard = async (name) => memorySource(shards.get(name) ?? input, name);
       await readAll(await openShardedSafetensors(index, openShard, { file: 'input' }));
+    },
+  },
+  {
+    name: 'checkpoint',
+    share: 3,
+    seeds: seeds.checkpointSeeds,
+    mutate: safetensorsMutation([...checkpointWords, ...tensorWords]),
+    async execute(input) {
+      const store = await openSafetensors(memorySource(input));
+      const config = store.metadata.get('quantization_config') ?? '{}';
+      const checkpoint = checkpointOf(
+        { quantization_config: parseJsonObject(encoder.encode(config), 'input') },
+        'input',
+      );
+      if (checkpoint) await readAll(await dequantizingStore(store, checkpoint, { file: 'input' }));
+    },
+  },
+  {
+    name: 'http-answers',
+    share: 1,
+    seeds: seeds.httpAnswerSeeds,
+    mutate: jsonMutation(httpWords),
+    async execute(input) {
+      const options = { fetch: answersInTurn(listOf(input)), retry: noRetries, readAheadBytes: 64 };
+      const source = await urlSource('https://server.example/file', options);
+      promise(Number.isSafeInteger(source.size) && source.size >= 0, `the size ${source.size}`);
+      const length = Math.min(source.size, 64);
+      promise((await source.read(source.size - length, length)).length === length, 'the length of a range');
+    },
+  },
+  {
+    name: 'hub-answers',
+    share: 1,
+    seeds: seeds.hubAnswerSeeds,
+    mutate: jsonMutation(hubWords),
+    async execute(input) {
+      const answers = decoder
+        .decode(input)
+        .split('\n')
+        .map((body) => ({ status: 200, body }));
+      const { commit, files } = await hubDirectory({
+        repo: 'a/b',
+        fetch: answersInTurn(answers),
+        retry: noRetries,
+      });
+      promise(/^[\da-f]{40}$/.test(commit), 'a commit is a hash');
+      for (const [path, { size, blobId, sha256 = blobId }] of files) {
+        promise(isInsidePath(path) && size >= 0 && /^[\da-f]+$/.test(sha256), `the file ${path}`);
+      }
+    },
+  },
+  {
+    name: 'hub-reference',
+    share: 1,
+    seeds: seeds.hubReferenceSeeds,
+    mutate: byteMutation([
+      'hf:',
+      '@',
+      '/',
+      '..',
+      'refs/pr/',
+      '%2F',
+      '%',
+      'tree',
+      'resolve',
+      'https://huggingface.co/',
+    ]),
+    execute(input) {
+      const reference = parseHubReference(decoder.decode(input));
+      if (!reference) return;
+      const { repo, revision, file = 'x' } = reference;
+      promise([repo, revision, file].every(isInsidePath), `the reference ${repo} ${revision} ${file}`);
     },
   },
   {

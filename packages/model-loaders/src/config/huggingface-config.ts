@@ -1,11 +1,8 @@
-import { UnsupportedError } from '@lbs/format';
+import { checkpointOf, OWN_QUANTIZATION_METHOD } from '../checkpoints/checkpoint-methods.js';
 import { architectureOf } from './architectures.js';
 import { ConfigFields } from './config-fields.js';
-import { describeValue, isJsonObject, type JsonObject } from './json-file.js';
+import { isJsonObject, type JsonObject } from './json-file.js';
 import type { ModelConfig } from './model-config.js';
-
-/** The quantization method of our own files; its tensors are checked by the package that reads them. */
-const OWN_QUANTIZATION_METHOD = 'lbs';
 
 /**
  * Reads a Hugging Face `config.json`. What it leaves out has the default that transformers gives the architecture. Throws
@@ -23,12 +20,7 @@ export function isOwnQuantization(json: JsonObject): boolean {
   return isJsonObject(quantization) && quantization['quant_method'] === OWN_QUANTIZATION_METHOD;
 }
 
+/** Refuses a model whose matrices nobody here reads; how others are stored, matters to those who read them. */
 function refuseForeignQuantization(json: JsonObject, file: string): void {
-  const quantization = json['quantization_config'];
-  if (quantization === undefined || quantization === null || isOwnQuantization(json)) return;
-  const method = isJsonObject(quantization) ? quantization['quant_method'] : quantization;
-  throw new UnsupportedError(`the model is quantized with ${describeValue(method)}`, {
-    file,
-    mend: `Choose the unquantized model, or one that is quantized with "${OWN_QUANTIZATION_METHOD}".`,
-  });
+  checkpointOf(json, file);
 }

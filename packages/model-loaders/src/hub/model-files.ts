@@ -35,12 +35,3 @@ export async function modelFiles(
     mend: 'Check the name and the revision.',
   });
 }
-
-/** The parts of a GGUF file that was split, in order; the file alone where it was not. */
-export function splitParts(file: string): readonly string[] {
-  const [, stem, count] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/i.exec(file) ?? [];
-  if (stem === undefined || Number(count) === 0) return [file];
-  const part = (i: number) =>
-    `${stem}-${String(i + 1).padStart(5, '0')}-of-${count}${file.slice(-'.gguf'.length)}`;
-  return Array.from({ length: Number(count) }, (_, i) => part(i));
-}

@@ -2,7 +2,7 @@ import type { Architecture } from '../config/architecture.js';
 import { blockMatrices, moduleInBlock } from '../config/decoder-layout.js';
 import type { ModelConfig } from '../config/model-config.js';
 import { float32FromSafetensors } from '../safetensors/float32-from-safetensors.js';
-import type { SafetensorsInfo, SafetensorsReader } from '../safetensors/safetensors.js';
+import type { SafetensorsInfo } from '../safetensors/safetensors.js';
 import { elementCount, rowBytes, type TensorStore, tensorOf } from './tensor-store.js';
 
 /** What decides on the view of a checkpoint. */
@@ -15,7 +15,10 @@ export interface CheckpointView {
 }
 
 /** A checkpoint with the tensor names of its architecture's layout, and with the matrices of blocks as [out, in]. */
-export function viewCheckpoint(store: SafetensorsReader, view: CheckpointView): TensorStore<SafetensorsInfo> {
+export function viewCheckpoint(
+  store: TensorStore<SafetensorsInfo>,
+  view: CheckpointView,
+): TensorStore<SafetensorsInfo> {
   const { architecture, config, file, quantized } = view;
   const layout = architecture.layout(config);
   const nameOf = architecture.tensorName ?? ((name: string) => name);

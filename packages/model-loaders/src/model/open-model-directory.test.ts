@@ -10,7 +10,7 @@ import {
 } from '@lbs/format';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../fixtures/memory-source.js';
-import { referenceModel } from '../fixtures/paths.js';
+import { referenceModel, tinyModel } from '../fixtures/paths.js';
 import { openFileSource } from '../node/file-source.js';
 import { fileDirectory, openModel } from '../node/open-model.js';
 import type { ModelDirectory } from '../sources/model-directory.js';
@@ -197,6 +197,69 @@ describe('a directory that this toolkit quantized', () => {
   it('may not lack a weight', async () => {
     await expect(quantized('lbs', 'other')).rejects.toThrow(TensorMismatchError);
     await expect(quantized('gptq', `${projection}_packed`)).rejects.toThrow(UnsupportedError);
+  });
+});
+
+describe('a directory that somebody else quantized', () => {
+  it('opens as the model of its dequantized matrices', async () => {
+    const whole = await openModel(tinyModel);
+    const parts: { name: string; dtype: SafetensorsDtype; shape: readonly number[]; bytes: Uint8Array }[] =
+      [];
+    for (const name of whole.tensorNames) {
+      const { dtype, shape } = whole.tensorInfo(name);
+      if (!name.includes('_proj')) {
+        parts.push({ name, dtype: dtype as SafetensorsDtype, shape, bytes: await whole.readBytes(name) });
+        continue;
+      }
+      const [rows, columns] = shape as [number, number];
+      const values = await whole.readFloat32(name);
+      const scales = Float32Array.from(
+        { length: rows },
+        (_, row) => Math.max(...values.subarray(row * columns, (row + 1) * columns).map(Math.abs)) / 127,
+      );
+      const codes = Int8Array.from(values, (value, i) =>
+        Math.round(value / scales[Math.floor(i / columns)]!),
+      );
+      parts.push({ name, dtype: 'I8', shape, bytes: new Uint8Array(codes.buffer) });
+      parts.push({
+        name: `${name}_scale`,
+        dtype: 'F32',
+        shape: [rows, 1],
+        bytes: new Uint8Array(scales.buffer),
+      });
+    }
+    const header = serializeSafetensorsHeader(parts);
+    const file = new Uint8Array(header.fileSize);
+    file.set(header.bytes);
+    for (const { name, begin } of header.order) {
+      file.set(parts.find((part) => part.name === name)!.bytes, header.bytes.length + begin);
+    }
+    const weights = { num_bits: 8, type: 'int', symmetric: true, strategy: 'channel' };
+    const quantization_config = {
+      quant_method: 'compressed-tensors',
+      format: 'int-quantized',
+      config_groups: { group_0: { targets: ['Linear'], weights } },
+    };
+    const text = JSON.stringify({ ...whole.configJson, quantization_config });
+    const original = fileDirectory(tinyModel);
+    const model = await openModelDirectory({
+      name: 'compressed',
+      async open(name) {
+        if (name === 'model.safetensors') return memorySource(file, name);
+        return name === 'config.json'
+          ? memorySource(new TextEncoder().encode(text), name)
+          : original.open(name);
+      },
+    });
+    expect([...model.tensorNames].sort()).toEqual([...whole.tensorNames].sort());
+    expect(model.configJson).toEqual(whole.configJson);
+    const name = 'model.layers.1.mlp.down_proj.weight';
+    expect(model.tensorInfo(name)).toMatchObject({ dtype: 'F32', shape: whole.tensorInfo(name).shape });
+    const [found, expected] = [await model.readFloat32(name), await whole.readFloat32(name)];
+    const error = found.reduce((sum, value, i) => sum + (value - expected[i]!) ** 2, 0);
+    const power = expected.reduce((sum, value) => sum + value ** 2, 0);
+    expect(error / power).toBeLessThan(1e-3);
+    await whole.close();
   });
 });
 

@@ -1,3 +1,5 @@
+import { checkpointOf } from '../checkpoints/checkpoint-methods.js';
+import { dequantizingStore } from '../checkpoints/dequantizing-store.js';
 import { architectureOf } from '../config/architectures.js';
 import { checkTensors } from '../config/check-tensors.js';
 import { isOwnQuantization, parseConfig } from '../config/huggingface-config.js';
@@ -48,8 +50,13 @@ async function modelOf(
   const configBytes = await readNeeded(directory, 'config.json', MAX_CONFIG_BYTES, options);
   const configJson = parseJsonObject(configBytes, pathOf(directory, 'config.json'));
   const config = parseConfig(configJson, pathOf(directory, 'config.json'));
+  const stored = await openWeights(directory, opened, options);
+  const checkpoint = checkpointOf(configJson, pathOf(directory, 'config.json'));
+  const dequantized = checkpoint
+    ? await dequantizingStore(stored, checkpoint, { ...options, file: directory.name })
+    : stored;
   const quantized = isOwnQuantization(configJson);
-  const store = viewCheckpoint(await openWeights(directory, opened, options), {
+  const store = viewCheckpoint(dequantized, {
     architecture: architectureOf(config.architecture, directory.name),
     config,
     file: directory.name,
@@ -66,7 +73,7 @@ async function modelOf(
   return {
     name: directory.name.replace(/[/\\]+$/, '').replace(/^.*[/\\]/, ''),
     config,
-    configJson,
+    configJson: checkpoint ? withoutQuantization(configJson) : configJson,
     tokenizer: tokenizerOf(directory, tokenizerFiles),
     tokenizerFiles,
     tensorNames: [...store.tensors.keys()],
@@ -79,6 +86,11 @@ async function modelOf(
     fileBytes: opened.reduce((sum, { size }) => sum + size, 0),
     close,
   };
+}
+
+/** The matrices of a dequantized model are no longer stored as its config says. */
+function withoutQuantization({ quantization_config: _, ...others }: JsonObject): JsonObject {
+  return others;
 }
 
 async function openWeights(

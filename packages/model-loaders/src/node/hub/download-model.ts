@@ -2,10 +2,11 @@ import { readFile, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileAccessError, InvalidArgumentError, NetworkError } from '@lbs/format';
 import { parseJsonObject } from '../../config/json-file.js';
+import { ggufShardNames } from '../../gguf/gguf-shard-names.js';
 import { RemoteFile } from '../../http/remote-file.js';
 import { COMMIT_HASH, HubApi, type HubFile, type HubOptions } from '../../hub/hub-api.js';
 import { type HubReference, parseHubReference, parseRepoName } from '../../hub/hub-reference.js';
-import { modelFiles, splitParts } from '../../hub/model-files.js';
+import { modelFiles } from '../../hub/model-files.js';
 import { isPickleName, pickleError } from '../../model/pickle-files.js';
 import { WEIGHTS_INDEX_FILE } from '../../model/weight-files.js';
 import { parseShardIndex } from '../../safetensors/safetensors-shards.js';
@@ -109,7 +110,7 @@ class ModelDownload {
     const { commit, files } = await this.#locate();
     const snapshot = this.#cache.snapshot(commit);
     if (file !== undefined) {
-      const parts = splitParts(file);
+      const parts = ggufShardNames(file) ?? [file];
       await this.#fetchMissing(commit, files, parts);
       return { path: join(snapshot, ...file.split('/')), repo, commit, files: parts };
     }
