@@ -15,6 +15,8 @@ export default defineConfig({
     reporters: process.env['CI'] ? ['default', ['json', { outputFile: resultsFile }]] : ['default'],
     projects: [
       {
+        // Known beforehand: found in the middle of a run, it would make the page load again.
+        optimizeDeps: { include: ['@lbs/model-loaders > @huggingface/tokenizers'] },
         // Shared memory, which threads need, exists only in pages that other origins cannot reach.
         server: {
           headers: {

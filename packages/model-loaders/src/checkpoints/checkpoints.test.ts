@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { LbsError, MalformedFileError, TensorMismatchError, UnsupportedError } from '@lbs/format';
-import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../config/json-file.js';
 import { memorySource } from '../fixtures/memory-source.js';
@@ -9,7 +8,6 @@ import type { TensorStore } from '../model/tensor-store.js';
 import { openSafetensors, type SafetensorsInfo, type SafetensorsReader } from '../safetensors/safetensors.js';
 import { checkpointOf } from './checkpoint-methods.js';
 import { dequantizingStore } from './dequantizing-store.js';
-import { packedCode, packedWords } from './packed-codes.js';
 
 type Part = readonly [info: SafetensorsInfo, bytes: Uint8Array<ArrayBuffer>];
 const file = 'model';
@@ -167,86 +165,9 @@ describe('a quantized matrix', () => {
       UnsupportedError,
     );
   });
-
-  it('of an older compressed-tensors has words of whole codes', async () => {
-    const columns = 64;
-    const codes = Array.from({ length: columns }, (_, i) => (i * 5) % 8);
-    const words = new Uint32Array(Math.ceil(columns / 10));
-    codes.forEach((code, i) => {
-      words[Math.floor(i / 10)]! |= code << (3 * (i % 10));
-    });
-    const part = (dtype: string, shape: number[], data: ArrayBufferView): Part => {
-      const bytes = new Uint8Array(data.buffer as ArrayBuffer);
-      return [{ dtype, shape, byteLength: bytes.length }, bytes];
-    };
-    const parts = new Map([
-      ['m.weight_packed', part('I32', [1, words.length], words)],
-      ['m.weight_scale', part('F32', [1, 1], Float32Array.of(0.5))],
-      ['m.weight_shape', part('I32', [2], Int32Array.of(1, columns))],
-    ]);
-    const config_groups = { group_0: { targets: ['Linear'], weights: { num_bits: 3, strategy: 'channel' } } };
-    const store = await open(storeOf(parts), {
-      quant_method: 'compressed-tensors',
-      format: 'pack-quantized',
-      config_groups,
-    });
-    expect([...(await store.readFloat32('m.weight'))]).toEqual(codes.map((code) => (code - 4) / 2));
-  });
 });
 
 describe('refused', () => {
-  it.each([
-    [
-      'an unknown method',
-      { quant_method: 'aqlm' },
-      /quantized with "aqlm".*lbs, gptq, awq, compressed-tensors, bitsandbytes/,
-    ],
-    ['no method', {}, /quantized with missing/],
-    ['a method that is none', { quant_method: ['gptq'] }, /a list/],
-    ['GPTQ of five bits', { quant_method: 'gptq', bits: 5 }, /bits is 5/],
-    ['GPTQ for one kernel', { quant_method: 'gptq', bits: 4, checkpoint_format: 'marlin' }, /"marlin"/],
-    ['AWQ of another layout', { quant_method: 'awq', bits: 4, version: 'gemv' }, /"gemv"/],
-    ['AWQ of eight bits', { quant_method: 'awq', bits: 8 }, /bits is 8/],
-    ['bitsandbytes of eight bits', { quant_method: 'bitsandbytes', load_in_8bit: true }, /4-bit/],
-    [
-      'another format of compressed-tensors',
-      {
-        quant_method: 'compressed-tensors',
-        format: 'nvfp4-pack-quantized',
-        config_groups: { a: { targets: [], weights: { num_bits: 8, type: 'float', strategy: 'tensor' } } },
-      },
-      /nvfp4-pack-quantized/,
-    ],
-    [
-      'floats of four bits',
-      {
-        quant_method: 'compressed-tensors',
-        config_groups: { a: { weights: { num_bits: 4, type: 'float' } } },
-      },
-      /floats of 4 bits/,
-    ],
-  ])('is %s', (_, quantization_config, message) => {
-    expect(() => checkpointOf({ quantization_config }, file)).toThrow(UnsupportedError);
-    expect(() => checkpointOf({ quantization_config }, file)).toThrow(message);
-  });
-
-  it.each([
-    { quant_method: 'gptq', bits: 4, group_size: 0 },
-    { quant_method: 'compressed-tensors' },
-    { quant_method: 'compressed-tensors', config_groups: { a: { targets: ['Linear'] } } },
-    { quant_method: 'compressed-tensors', config_groups: { a: { targets: 'Linear', weights: {} } } },
-    {
-      quant_method: 'compressed-tensors',
-      config_groups: { a: { targets: [], weights: { strategy: 'group' } } },
-    },
-    {
-      quant_method: 'compressed-tensors',
-      config_groups: { a: { targets: [], weights: { strategy: 'block' } } },
-    },
-  ])('is the config %j', (quantization_config) => {
-    expect(() => checkpointOf({ quantization_config }, file)).toThrow(MalformedFileError);
-  });
-
   it.each(cases)('is %s without one of its parts', async (name) => {
     const all = await partsOf(name);
     // Without its marker or its order a matrix is another one, or none.
@@ -293,31 +214,5 @@ describe('refused', () => {
     const state: Part = [{ dtype: 'U8', shape: [bytes.length], byteLength: bytes.length }, bytes];
     const parts = new Map(all).set('m.weight.quant_state.bitsandbytes__nf4', state);
     await expect(open(storeOf(parts), configOf('nf4-bfloat16'))).rejects.toThrow(MalformedFileError);
-  });
-});
-
-describe('packedCode', () => {
-  it('reads what a stream of bits holds, whatever the stride', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 8 }),
-        fc.array(fc.nat(255), { maxLength: 70 }),
-        fc.integer({ min: 1, max: 3 }),
-        (bits, bytes, stride) => {
-          const codes = bytes.map((byte) => byte & (2 ** bits - 1));
-          const stream = codes
-            .map((code) => code.toString(2).padStart(bits, '0'))
-            .reverse()
-            .join('');
-          const words = new Uint32Array(packedWords(codes.length, bits) * stride);
-          for (let i = 0; i < stream.length; i++) {
-            if (stream.at(-1 - i) === '1') words[(i >>> 5) * stride]! |= 1 << (i & 31);
-          }
-          codes.forEach((code, i) => {
-            expect(packedCode(words, 0, stride, bits, i)).toBe(code);
-          });
-        },
-      ),
-    );
   });
 });

@@ -94,7 +94,7 @@ describe('parseConfig', () => {
     ['another scaling of old', { rope_scaling: { type: 'toString' } }, 'type "toString"'],
     ['a scaling without type', { rope_scaling: { rope_type: 3 } }, 'type 3'],
     ['partial rotary embeddings', { partial_rotary_factor: 0.5 }, 'partial_rotary_factor is 0.5'],
-    ['another quantization', { quantization_config: { quant_method: 'gptq' } }, 'quantized with "gptq"'],
+    ['another quantization', { quantization_config: { quant_method: 'aqlm' } }, 'quantized with "aqlm"'],
   ])('does not support %s', (_, change, message) => {
     const parse = () => parseConfig({ ...json, ...change }, 'config.json');
     expect(parse).toThrow(UnsupportedError);
