@@ -75,7 +75,7 @@ test.each([
   [
     ['run', 'someone/other', '-p', 'x'],
     {},
-    /lbs: someone\/other@main: the server refuses access.*RepoNotFound/,
+    /lbs: someone\/other: there is no such file here, and the hub has no such model/,
   ],
   [['eval', 'hf:someone/tiny-lm@v9', '--text', bin], {}, /RevisionNotFound/],
   [['quantize', 'hf:someone/tiny-lm', '-o', 'out'], { HF_TOKEN: 'hf_y' }, /the server refuses access.*token/],

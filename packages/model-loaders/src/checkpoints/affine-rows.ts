@@ -1,10 +1,6 @@
-import {
-  bfloat16FromFloat32,
-  float16FromFloat32,
-  float32FromBfloat16,
-  float32FromFloat16,
-} from '@lbs/format';
+import { bfloat16FromFloat32, float16FromFloat32 } from '@lbs/format';
 import type { DequantizedDtype } from './checkpoint-method.js';
+import { roundTo } from './round-to.js';
 
 /** Rows of codes with a scale and a zero-point for every group of columns. */
 export interface AffineRows {
@@ -38,16 +34,6 @@ export function dequantizeAffine(
     }
   }
   return roundTo(dtype, values);
-}
-
-/** Rounds values in place to those that a type has. */
-export function roundTo(
-  dtype: DequantizedDtype,
-  values: Float32Array<ArrayBuffer>,
-): Float32Array<ArrayBuffer> {
-  if (dtype === 'F16') float32FromFloat16(float16FromFloat32(values), values);
-  if (dtype === 'BF16') float32FromBfloat16(bfloat16FromFloat32(values), values);
-  return values;
 }
 
 /** Values that a type has as the bytes that store them. */

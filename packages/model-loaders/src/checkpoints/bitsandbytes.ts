@@ -1,6 +1,5 @@
 import { UnsupportedError } from '@lbs/format';
 import { describeValue, type JsonObject, parseJsonObject } from '../config/json-file.js';
-import { roundTo } from './affine-rows.js';
 import type {
   CheckpointMatrix,
   CheckpointMethod,
@@ -8,6 +7,7 @@ import type {
   ModuleParts,
 } from './checkpoint-method.js';
 import { assertShape, malformedPart, neededPart } from './module-parts.js';
+import { roundTo } from './round-to.js';
 
 const QUANT_STATES = ['weight.quant_state.bitsandbytes__nf4', 'weight.quant_state.bitsandbytes__fp4'];
 

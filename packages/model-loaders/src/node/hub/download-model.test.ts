@@ -227,7 +227,8 @@ describe('a download', () => {
       expect(headers.authorization).toBe(server === 'hub' ? 'Bearer hf_secret' : undefined);
     }
     await expect(download(hub)).rejects.toThrow(AccessDeniedError);
-    await expect(download(hub, { token: 'hf_other' })).rejects.toThrow(/RepoNotFound.*token/);
+    const attempt = download(hub, { token: 'hf_other' }, `hf:${repo}`);
+    await expect(attempt).rejects.toThrow(/RepoNotFound.*token/);
   });
 });
 
@@ -362,7 +363,8 @@ describe('processes', () => {
 
 describe('refused', () => {
   it.each([
-    ['a repository that does not exist', 'someone/other', AccessDeniedError, 'someone/other'],
+    ['a repository that does not exist', 'hf:someone/other', AccessDeniedError, 'RepoNotFound'],
+    ['a path that does not exist', 'models/other', AccessDeniedError, 'no such file here'],
     ['a revision that does not exist', `hf:${repo}@v2`, FileAccessError, 'RevisionNotFound'],
     ['a file that does not exist', `hf:${repo}/other.gguf`, FileAccessError, 'no file other.gguf'],
     ['a pickle file', `hf:${repo}/onnx/model.bin`, UnsupportedError, 'pickle'],

@@ -1,6 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FileAccessError, InvalidArgumentError, NetworkError } from '@lbs/format';
+import { AccessDeniedError, FileAccessError, InvalidArgumentError, NetworkError } from '@lbs/format';
 import { parseJsonObject } from '../../config/json-file.js';
 import { ggufShardNames } from '../../gguf/gguf-shard-names.js';
 import { RemoteFile } from '../../http/remote-file.js';
@@ -74,7 +74,24 @@ export async function downloadModel(
     });
   }
   if (parsed.file !== undefined && isPickleName(parsed.file)) throw pickleError(reference);
-  return new ModelDownload(parsed, settings, options).run();
+  try {
+    return await new ModelDownload(parsed, settings, options).run();
+  } catch (error) {
+    if (error instanceof AccessDeniedError && parseRepoName(reference)) throw maybeMistyped(reference, error);
+    throw error;
+  }
+}
+
+/** Of a model that does not exist the hub says that access is refused; and `owner/name` may be meant as a path. */
+function maybeMistyped(reference: string, cause: AccessDeniedError): AccessDeniedError {
+  return new AccessDeniedError(
+    'there is no such file here, and the hub has no such model or does not show it',
+    {
+      file: reference,
+      mend: 'Check the spelling; for a private or gated model, set HF_TOKEN and accept the licence on its page.',
+      cause,
+    },
+  );
 }
 
 type Settings = HubSettings & Pick<DownloadModelOptions, 'token'>;
