@@ -1,11 +1,12 @@
+import type { SafetensorsDtype } from '@lbs/format';
 import { describe, expect, it } from 'vitest';
-import type { TensorInfo } from '../model/tensor-store.js';
+import type { SafetensorsInfo } from '../safetensors/safetensors.js';
 import { checkpointOf } from './checkpoint-methods.js';
 import { dequantizingStore } from './dequantizing-store.js';
 
-type Part = readonly [info: TensorInfo, bytes: Uint8Array<ArrayBuffer>];
+type Part = readonly [info: SafetensorsInfo, bytes: Uint8Array<ArrayBuffer>];
 
-function part(dtype: string, shape: number[], data: ArrayBufferView): Part {
+function part(dtype: SafetensorsDtype, shape: number[], data: ArrayBufferView): Part {
   const bytes = new Uint8Array(data.buffer as ArrayBuffer);
   return [{ dtype, shape, byteLength: bytes.length }, bytes];
 }
