@@ -1,7 +1,8 @@
 import { UnsupportedError } from '@lbs/format';
 import { describeValue, isJsonObject, type JsonObject } from '../config/json-file.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { type PreTokenizerKind, preTokenizerKinds, type TokenizerFiles } from './gguf-tokenizer.js';
+import { type GgufPreTokenizer, ggufPreTokenizers } from './gguf-pre-tokenizers.js';
+import type { TokenizerFiles } from './gguf-tokenizer.js';
 import { type GgufTypedValue, typed } from './gguf-typed-value.js';
 
 /** Values of `tokenizer.ggml.token_type`. */
@@ -92,15 +93,15 @@ function preTokenizerOf(tokenizerJson: JsonObject, model: JsonObject, file: stri
     normalizer: isJsonObject(tokenizerJson['normalizer']) ? tokenizerJson['normalizer'] : undefined,
     ignoreMerges: model['ignore_merges'] === true,
   });
-  const known = Object.entries(preTokenizerKinds).find(([, kind]) => fingerprint(kind) === found);
+  const known = Object.entries(ggufPreTokenizers).find(([, kind]) => fingerprint(kind) === found);
   if (known) return known[0];
   throw new UnsupportedError('llama.cpp has no name that is known here for the pre-tokenizer', {
     file,
-    mend: `Known: ${Object.keys(preTokenizerKinds).join(', ')}. Convert the model with convert_hf_to_gguf.py of llama.cpp.`,
+    mend: `Known: ${Object.keys(ggufPreTokenizers).join(', ')}. Convert the model with convert_hf_to_gguf.py of llama.cpp.`,
   });
 }
 
-type Pipeline = Pick<PreTokenizerKind, 'preTokenizers'> & {
+type Pipeline = Pick<GgufPreTokenizer, 'preTokenizers'> & {
   readonly normalizer?: JsonObject | undefined;
   readonly ignoreMerges?: boolean;
 };

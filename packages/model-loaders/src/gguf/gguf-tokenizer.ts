@@ -2,53 +2,11 @@ import { MalformedFileError, UnsupportedError } from '@lbs/format';
 import { describeValue, type JsonObject } from '../config/json-file.js';
 import type { GgufReader } from './gguf.js';
 import type { GgufValue } from './gguf-metadata.js';
+import { byteLevel, ggufPreTokenizers } from './gguf-pre-tokenizers.js';
 
-/** What a value of `tokenizer.ggml.pre` stands for. */
-export interface PreTokenizerKind {
-  readonly preTokenizers: readonly JsonObject[];
-  readonly normalizer?: JsonObject;
-  /** A word that is a token is not merged together from its bytes. */
-  readonly ignoreMerges?: boolean;
-  /** Whether texts begin with a special token where the metadata do not say. */
-  readonly addsBeginningOfSequence?: boolean;
-}
-
-const byteLevel = (useRegex: boolean) => ({
-  type: 'ByteLevel',
-  add_prefix_space: false,
-  trim_offsets: true,
-  use_regex: useRegex,
-});
-
-const split = (pattern: string) => ({
-  type: 'Split',
-  pattern: { Regex: pattern },
-  behavior: 'Isolated',
-  invert: false,
-});
-
-/** The pattern of cl100k, with so many digits at a time. */
-const cl100kSplit = (digits: string) =>
-  split(
-    `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
-  );
-
-const llama3: PreTokenizerKind = {
-  preTokenizers: [cl100kSplit('{1,3}'), byteLevel(false)],
-  ignoreMerges: true,
-  addsBeginningOfSequence: true,
-};
-
-/** By their names in `tokenizer.ggml.pre`. */
-export const preTokenizerKinds: Readonly<Record<string, PreTokenizerKind>> = {
-  'gpt-2': { preTokenizers: [byteLevel(true)] },
-  smollm: { preTokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)] },
-  'llama-bpe': llama3,
-  llama3,
-  qwen2: { preTokenizers: [cl100kSplit(''), byteLevel(false)], normalizer: { type: 'NFC' } },
-};
-
-/** Values of `tokenizer.ggml.token_type` whose tokens are found in the text before it is split. */
+/** Values of `tokenizer.ggml.token_type`. Tokens of the kinds 2 to 4 are found in the text before it is split. */
+const NORMAL = 1;
+const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 
@@ -58,25 +16,32 @@ export interface TokenizerFiles {
   readonly tokenizerConfig: JsonObject;
 }
 
+/** What of a tokenizer.json the kinds of tokenizers have particular to them. */
+interface TokenizerKind {
+  readonly json: JsonObject;
+  readonly model: JsonObject;
+  /** Whether texts begin with a special token where the metadata do not say. */
+  readonly addsBeginningOfSequence: boolean;
+}
+
 /**
- * Builds the tokenizer files that the metadata of a GGUF file stand for. Throws UnsupportedError for models other
- * than byte-level BPE and for pre-tokenizers that are not known, and MalformedFileError.
+ * Builds the tokenizer files that the metadata of a GGUF file stand for. Throws UnsupportedError for models other than
+ * byte-level BPE (`gpt2`) and SentencePiece's BPE (`llama`) and for pre-tokenizers that are not known, and MalformedFileError.
  */
 export function tokenizerFilesOfGguf(
   { metadata }: Pick<GgufReader, 'metadata'>,
   file: string,
 ): TokenizerFiles {
-  const kind = kindOf(metadata, file);
   const tokens = list(metadata, 'tokens', 'string', file);
   const types = metadata.has('tokenizer.ggml.token_type') ? list(metadata, 'token_type', 'number', file) : [];
-  const merges = list(metadata, 'merges', 'string', file);
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
   if (Object.keys(vocab).length !== tokens.length)
     throw malformed('tokenizer.ggml.tokens has a token twice', file);
+  const kind = kindOf(metadata, tokens, types, file);
 
   const special = (name: string) => tokens[Number(metadata.get(`tokenizer.ggml.${name}_token_id`) ?? -1)];
   const begin = special('bos');
-  const adds = metadata.get('tokenizer.ggml.add_bos_token') ?? kind.addsBeginningOfSequence ?? false;
+  const adds = metadata.get('tokenizer.ggml.add_bos_token') ?? kind.addsBeginningOfSequence;
   const chatTemplate = metadata.get('tokenizer.chat_template');
   return {
     tokenizerJson: {
@@ -84,10 +49,8 @@ export function tokenizerFilesOfGguf(
       truncation: null,
       padding: null,
       added_tokens: tokens.flatMap((content, id) => addedToken(content, id, types[id])),
-      normalizer: kind.normalizer ?? null,
-      pre_tokenizer: { type: 'Sequence', pretokenizers: kind.preTokenizers },
+      ...kind.json,
       post_processor: adds === true && begin !== undefined ? prepend(begin, vocab[begin]!) : null,
-      decoder: byteLevel(true),
       model: {
         type: 'BPE',
         dropout: null,
@@ -96,9 +59,9 @@ export function tokenizerFilesOfGguf(
         end_of_word_suffix: null,
         fuse_unk: false,
         byte_fallback: false,
-        ignore_merges: kind.ignoreMerges ?? false,
+        ignore_merges: false,
         vocab,
-        merges: merges.map((merge) => splitMerge(merge, file)),
+        ...kind.model,
       },
     },
     tokenizerConfig: {
@@ -114,22 +77,115 @@ export function tokenizerFilesOfGguf(
   };
 }
 
-function kindOf(metadata: GgufReader['metadata'], file: string): PreTokenizerKind {
+function kindOf(
+  metadata: GgufReader['metadata'],
+  tokens: readonly string[],
+  types: readonly number[],
+  file: string,
+): TokenizerKind {
   const model = metadata.get('tokenizer.ggml.model');
-  if (model !== 'gpt2') {
-    throw new UnsupportedError(`tokenizer.ggml.model is ${describeValue(model)}`, {
-      file,
-      mend: 'Known: gpt2 (byte-level BPE). Use the Hugging Face directory of the model.',
-    });
-  }
+  if (model === 'gpt2') return byteLevelKind(metadata, file);
+  if (model === 'llama') return sentencePieceKind(metadata, tokens, types, file);
+  throw new UnsupportedError(`tokenizer.ggml.model is ${describeValue(model)}`, {
+    file,
+    mend: 'Known: gpt2 (byte-level BPE), llama (BPE of SentencePiece). Use the Hugging Face directory of the model.',
+  });
+}
+
+function byteLevelKind(metadata: GgufReader['metadata'], file: string): TokenizerKind {
   const pre = metadata.get('tokenizer.ggml.pre');
-  if (typeof pre !== 'string' || !Object.hasOwn(preTokenizerKinds, pre)) {
+  if (typeof pre !== 'string' || !Object.hasOwn(ggufPreTokenizers, pre)) {
     throw new UnsupportedError(`tokenizer.ggml.pre is ${describeValue(pre)}`, {
       file,
-      mend: `Known: ${Object.keys(preTokenizerKinds).join(', ')}. Use the Hugging Face directory of the model.`,
+      mend: `Known: ${Object.keys(ggufPreTokenizers).join(', ')}. Use the Hugging Face directory of the model.`,
     });
   }
-  return preTokenizerKinds[pre]!;
+  const { preTokenizers, normalizer, ignoreMerges, addsBeginningOfSequence } = ggufPreTokenizers[pre]!;
+  const merges = list(metadata, 'merges', 'string', file);
+  return {
+    json: {
+      normalizer: normalizer ?? null,
+      pre_tokenizer: { type: 'Sequence', pretokenizers: preTokenizers },
+      decoder: byteLevel(true),
+    },
+    model: { ignore_merges: ignoreMerges ?? false, merges: merges.map((merge) => splitMerge(merge, file)) },
+    addsBeginningOfSequence: addsBeginningOfSequence ?? false,
+  };
+}
+
+/** SentencePiece writes spaces as this character, and mostly one before the text. */
+const METASPACE = '\u2581';
+
+function sentencePieceKind(
+  metadata: GgufReader['metadata'],
+  tokens: readonly string[],
+  types: readonly number[],
+  file: string,
+): TokenizerKind {
+  const scores = list(metadata, 'scores', 'number', file);
+  if (scores.length !== tokens.length || types.length !== tokens.length) {
+    throw malformed(
+      `tokenizer.ggml has ${tokens.length} tokens, ${scores.length} scores and ${types.length} types`,
+      file,
+    );
+  }
+  const prefixes = metadata.get('tokenizer.ggml.add_space_prefix') !== false;
+  const replace = (from: string, to: string) => ({ type: 'Replace', pattern: { String: from }, content: to });
+  const toMetaspace = replace(' ', METASPACE);
+  const unknown = tokens[types.indexOf(UNKNOWN)];
+  return {
+    json: {
+      normalizer: prefixes
+        ? { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: METASPACE }, toMetaspace] }
+        : toMetaspace,
+      pre_tokenizer: null,
+      decoder: {
+        type: 'Sequence',
+        decoders: [
+          replace(METASPACE, ' '),
+          { type: 'ByteFallback' },
+          { type: 'Fuse' },
+          ...(prefixes ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+        ],
+      },
+    },
+    model: {
+      ...(unknown === undefined ? {} : { unk_token: unknown }),
+      fuse_unk: true,
+      byte_fallback: true,
+      merges: mergesOfScores(tokens, scores, types),
+    },
+    addsBeginningOfSequence: true,
+  };
+}
+
+/**
+ * The merges that scores stand for, in the order in which transformers puts them: SentencePiece joins the two pieces whose
+ * whole has the best score; of the ways to put a piece together, those with the longer left part come first.
+ */
+function mergesOfScores(
+  tokens: readonly string[],
+  scores: readonly number[],
+  types: readonly number[],
+): readonly (readonly [string, string])[] {
+  const normal = new Map(tokens.flatMap((token, id) => (types[id] === NORMAL ? [[token, id] as const] : [])));
+  const merges: {
+    readonly pair: readonly [string, string];
+    readonly score: number;
+    readonly left: number;
+  }[] = [];
+  for (const [token, id] of normal) {
+    const characters = [...token];
+    let left = '';
+    for (let i = 1; i < characters.length; i++) {
+      left += characters[i - 1];
+      const right = token.slice(left.length);
+      if (normal.has(left) && normal.has(right))
+        merges.push({ pair: [left, right], score: scores[id]!, left: i });
+    }
+  }
+  merges.sort((a, b) => b.score - a.score || b.left - a.left);
+  return merges.map(({ pair }) => pair);
 }
 
 function list(
@@ -156,7 +212,7 @@ function list(
 }
 
 function addedToken(content: string, id: number, type: number | undefined): readonly JsonObject[] {
-  if (type !== CONTROL && type !== USER_DEFINED) return [];
+  if (type !== UNKNOWN && type !== CONTROL && type !== USER_DEFINED) return [];
   return [
     {
       id,
@@ -165,7 +221,7 @@ function addedToken(content: string, id: number, type: number | undefined): read
       lstrip: false,
       rstrip: false,
       normalized: false,
-      special: type === CONTROL,
+      special: type !== USER_DEFINED,
     },
   ];
 }

@@ -209,9 +209,9 @@ describe('a crafted GGUF model', () => {
     ],
     [
       'another tokenizer',
-      craft({ 'tokenizer.ggml.pre': value.string('tekken') }),
+      craft({ 'tokenizer.ggml.pre': value.string('bloom') }),
       UnsupportedError,
-      '"tekken"',
+      '"bloom"',
     ],
   ] as const)('is refused with %s', async (_case, source, error, message) => {
     let closed = 0;

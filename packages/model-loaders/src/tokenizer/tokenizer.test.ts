@@ -99,7 +99,7 @@ describe('the pre-tokenizers of GGUF files', () => {
   });
 
   it.each([
-    ['another model', ['tokenizer.ggml.model', 'llama'], UnsupportedError],
+    ['another model', ['tokenizer.ggml.model', 'bert'], UnsupportedError],
     ['another pre-tokenizer', ['tokenizer.ggml.pre', 'constructor'], UnsupportedError],
     ['no tokens', ['tokenizer.ggml.tokens', 'x'], MalformedFileError],
     ['tokens that are not text', ['tokenizer.ggml.tokens', [1]], MalformedFileError],
@@ -133,9 +133,10 @@ describe('createTokenizer', () => {
   });
 
   it('refuses what it would get wrong', () => {
-    const split = { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithNext', invert: false };
-    const pre_tokenizer = { type: 'Sequence', pretokenizers: [split] };
+    const pre_tokenizer = { type: 'Sequence', pretokenizers: [{ type: 'UnicodeScripts' }] };
     expect(() => createTokenizer({ ...tokenizerJson, pre_tokenizer }, {}, 'f')).toThrow(UnsupportedError);
+    const normalizer = { type: 'Nmt' };
+    expect(() => createTokenizer({ ...tokenizerJson, normalizer }, {}, 'f')).toThrow(UnsupportedError);
     expect(() => createTokenizer({ ...tokenizerJson, decoder: { type: 'Future' } }, {}, 'f')).toThrow(
       UnsupportedError,
     );
@@ -184,9 +185,43 @@ describe('createTokenizer', () => {
     expect(tokenizer.encode('abc')).toEqual([2]);
   });
 
-  it('says so when the file cannot be used on a text', () => {
-    const post_processor = { type: 'TemplateProcessing', single: ['x'], pair: [], special_tokens: {} };
-    expect(() => createTokenizer(small({ post_processor }), { bos_token: 'a' }, 'f')).toThrow(
+  const split = (pattern: JsonObject, behavior = 'Isolated') =>
+    small({ pre_tokenizer: { type: 'Split', pattern, behavior, invert: false } });
+  const normalizing = (normalizer: JsonObject) => small({ normalizer });
+  it.each<[string, JsonObject]>([
+    [
+      'a template of text',
+      small({
+        post_processor: { type: 'TemplateProcessing', single: ['x'], pair: [], special_tokens: {} },
+      }),
+    ],
+    ['a merge to a token that is missing', small({}, { merges: [['b', 'a']] })],
+    ['merges that are no list', small({}, { merges: 'a b' })],
+    ['a merge of one token', small({}, { merges: ['a'] })],
+    ['a pattern that is none', split({ Regex: '(' })],
+    ['a pattern of another kind', split({ Glob: '*' })],
+    ['a behavior that is none', split({ String: ' ' }, 'Forgotten')],
+    ['parts that are no list', small({ pre_tokenizer: { type: 'Sequence', pretokenizers: {} } })],
+    ['an empty replacement', small({ pre_tokenizer: { type: 'Metaspace', replacement: '' } })],
+    ['a normalizer without a text', normalizing({ type: 'Prepend' })],
+    ['normalizers that are no list', normalizing({ type: 'Sequence', normalizers: 1 })],
+    ['a character map that is no base64', normalizing({ type: 'Precompiled', precompiled_charsmap: '%' })],
+    [
+      'a character map that is too short',
+      normalizing({ type: 'Precompiled', precompiled_charsmap: btoa('\x10\0\0\0') }),
+    ],
+    ['decoders that are no list', small({ decoder: { type: 'Sequence', decoders: {} } })],
+    [
+      'an unknown token behind the vocabulary',
+      small({}, { type: 'Unigram', vocab: [['a', 0]], unk_id: 7, merges: undefined }),
+    ],
+  ])('refuses %s', (_, json) => {
+    expect(() => createTokenizer(json, { bos_token: 'a' }, 'f')).toThrow(MalformedFileError);
+  });
+
+  it('refuses other models, and affixes of words', () => {
+    expect(() => createTokenizer(small({}, { type: 'WordPiece' }), {}, 'f')).toThrow(UnsupportedError);
+    expect(() => createTokenizer(small({}, { end_of_word_suffix: '</w>' }), {}, 'f')).toThrow(
       UnsupportedError,
     );
   });

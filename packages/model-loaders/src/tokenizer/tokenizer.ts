@@ -1,8 +1,14 @@
-import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { InvalidArgumentError, MalformedFileError, UnsupportedError } from '@lbs/format';
-import { isJsonObject, type JsonObject } from '../config/json-file.js';
+import { describeValue, isJsonObject, type JsonObject } from '../config/json-file.js';
+import { AddedTokenSearch, parseAddedTokens } from './added-tokens.js';
+import { createBytePairEncoding, isBytePairEncoding } from './byte-pair-encoding.js';
+import { createNormalizer } from './normalizer.js';
+import { createPreTokenizer } from './pre-tokenizer.js';
+import { createTokenDecoder } from './token-decoder.js';
+import type { TokenModel } from './token-model.js';
+import { TokenStream } from './token-stream.js';
 import { checkTokenizerJson } from './tokenizer-json-check.js';
-import { portTokenizerJson } from './tokenizer-json-port.js';
+import { createUnigram } from './unigram.js';
 
 /** Turns text into token ids and back. */
 export interface Tokenizer {
@@ -13,6 +19,12 @@ export interface Tokenizer {
    * padded, so that a model can choose one. Throws InvalidArgumentError for what is not an id.
    */
   decode(ids: readonly number[]): string;
+  /** Decodes ids that come one by one; a character of which only some bytes have come waits for the others. */
+  stream(): TokenStream;
+  /** Id of a token by its text, such as `<|im_end|>`. */
+  idOf(token: string): number | undefined;
+  /** Whether an id stands for a special token. */
+  isSpecial(id: number): boolean;
   /** One more than the highest id. */
   readonly vocabularySize: number;
   /** Id of the token that begins a text, where the tokenizer names one. */
@@ -22,73 +34,122 @@ export interface Tokenizer {
 }
 
 /**
- * Makes a tokenizer from the parsed `tokenizer.json` and `tokenizer_config.json`. Throws MalformedFileError or
- * UnsupportedError.
+ * Makes a tokenizer from the parsed `tokenizer.json` and `tokenizer_config.json`, with the ids and texts of the Rust library.
+ * `@huggingface/tokenizers` 0.2 translates the patterns; the rest is computed here, because that library looks for added tokens, splits,
+ * merges, and decodes bytes otherwise than the Rust library does. Spaces are not cleaned up (`clean_up_tokenization_spaces`),
+ * as transformers 5 does not for byte-pair encodings. Throws MalformedFileError or UnsupportedError.
  */
 export function createTokenizer(
   tokenizerJson: JsonObject,
   tokenizerConfig: JsonObject,
   file: string,
 ): Tokenizer {
-  const { model } = tokenizerJson;
-  if (!isJsonObject(model)) {
+  const { model: modelJson } = tokenizerJson;
+  if (!isJsonObject(modelJson)) {
     throw new MalformedFileError('the tokenizer has no model', { file, mend: 'Download the file again.' });
   }
-  checkTokenizerJson(tokenizerJson, model, file);
-  const ported = portTokenizerJson(tokenizerJson, file);
-  // Most parts of the file are believed until they are used, so that any use can find what it cannot do.
-  const attempt = <T>(what: string, use: () => T): T => {
-    try {
-      return use();
-    } catch (cause) {
-      throw new UnsupportedError(`the tokenizer cannot ${what} (${(cause as Error).message})`, {
-        file,
-        mend: 'Check that the file is a tokenizer.json of Hugging Face tokenizers.',
-        cause,
-      });
+  checkTokenizerJson(tokenizerJson, modelJson, file);
+  const model = createModel(modelJson, file);
+  const normalize = createNormalizer(tokenizerJson['normalizer'], file);
+  const preTokenize = createPreTokenizer(tokenizerJson['pre_tokenizer'], file);
+  const decodeTokens = createTokenDecoder(tokenizerJson['decoder'], file);
+  const added = parseAddedTokens((tokenizerJson['added_tokens'] ?? []) as readonly unknown[]);
+  const search = new AddedTokenSearch(
+    added.filter(({ normalized }) => !normalized).map((token) => [token.content, token]),
+  );
+  const normalizedSearch = new AddedTokenSearch(
+    added
+      .filter(({ normalized }) => normalized)
+      .map((token) => [normalize(token.content), token] as const)
+      .filter(([content]) => content !== ''),
+  );
+
+  const addedById = new Map(added.map((token) => [token.id, token]));
+  const addedByContent = new Map(added.map((token) => [token.content, token]));
+  const idOf = (token: string) => addedByContent.get(token)?.id ?? model.idOf(token);
+  const tokenOf = (id: number) => addedById.get(id)?.content ?? model.tokenOf(id);
+  const vocabularySize = added.reduce((size, { id }) => Math.max(size, id + 1), model.size);
+
+  const encode = (text: string): number[] => {
+    const ids: number[] = [];
+    for (const [i, part] of search.split(text).entries()) {
+      if ('token' in part) {
+        ids.push(part.token.id);
+        continue;
+      }
+      for (const [j, inner] of normalizedSearch.split(normalize(part.text)).entries()) {
+        if ('token' in inner) ids.push(inner.token.id);
+        else
+          for (const word of preTokenize([inner.text], i === 0 && j === 0))
+            if (word !== '') model.encode(word, ids);
+      }
     }
+    return ids;
   };
-  const tokenizer = attempt('be built', () => new HuggingFaceTokenizer(ported, tokenizerConfig));
-  const encode = (text: string, options: { add_special_tokens: boolean }): (number | undefined)[] =>
-    attempt('encode', () => tokenizer.encode(text, options).ids);
-  const vocabularySize = vocabularySizeOf(tokenizer);
-  const beginningOfSequence = tokenId(tokenizer, tokenizerConfig['bos_token']);
+  const decode = (ids: readonly number[]): string => {
+    const tokens: string[] = [];
+    for (const id of ids) {
+      if (!Number.isInteger(id) || id < 0)
+        throw new InvalidArgumentError(`${id} is not a token id`, { file });
+      const token = tokenOf(id);
+      if (token !== undefined) tokens.push(token);
+    }
+    return decodeTokens(tokens).join('');
+  };
+
+  const beginningOfSequence = namedToken(tokenizerConfig['bos_token'], idOf);
   const declared = tokenizerConfig['add_bos_token'];
   return {
-    // What has no token, where the model names none for it, is dropped, as the Rust library drops it.
-    encode: (text) =>
-      text === ''
-        ? []
-        : encode(text, { add_special_tokens: false }).filter((id): id is number => id !== undefined),
-    decode(ids) {
-      for (const id of ids) {
-        if (Number.isInteger(id) && id >= 0) continue;
-        throw new InvalidArgumentError(`${id} is not a token id`, { file });
-      }
-      const known = ids.filter((id) => id < vocabularySize);
-      const options = {
-        clean_up_tokenization_spaces: tokenizerConfig['clean_up_tokenization_spaces'] === true,
-      };
-      return known.length === 0 ? '' : attempt('decode', () => tokenizer.decode(known, options));
-    },
+    encode,
+    decode,
+    stream: () => new TokenStream(decode),
+    idOf,
+    isSpecial: (id) => addedById.get(id)?.special ?? false,
     vocabularySize,
     ...(beginningOfSequence === undefined ? {} : { beginningOfSequence }),
     addsBeginningOfSequence:
       beginningOfSequence !== undefined &&
       (typeof declared === 'boolean'
         ? declared
-        : encode('', { add_special_tokens: true })[0] === beginningOfSequence),
+        : firstAddedToken(tokenizerJson['post_processor'], file) === beginningOfSequence),
   };
 }
 
-function vocabularySizeOf(tokenizer: HuggingFaceTokenizer): number {
-  let highest = -1;
-  for (const id of tokenizer.get_vocab().values()) highest = Math.max(highest, id);
-  return highest + 1;
+function createModel(json: JsonObject, file: string): TokenModel {
+  if (isBytePairEncoding(json)) return createBytePairEncoding(json, file);
+  if (json['type'] === 'Unigram' || Array.isArray(json['vocab'])) return createUnigram(json, file);
+  throw new UnsupportedError(`the tokenizer model ${describeValue(json['type'])} is not known`, {
+    file,
+    mend: 'Known: BPE, Unigram.',
+  });
 }
 
 /** A special token is written as its text, or as an object that holds the text. */
-function tokenId(tokenizer: HuggingFaceTokenizer, token: unknown): number | undefined {
+function namedToken(token: unknown, idOf: (token: string) => number | undefined): number | undefined {
   const text = isJsonObject(token) ? token['content'] : token;
-  return typeof text === 'string' ? tokenizer.token_to_id(text) : undefined;
+  return typeof text === 'string' ? idOf(text) : undefined;
+}
+
+/** Id of the special token that the post-processor puts before a text. Throws MalformedFileError. */
+function firstAddedToken(json: unknown, file: string): number | undefined {
+  if (!isJsonObject(json)) return undefined;
+  if (json['type'] === 'Sequence' && Array.isArray(json['processors'])) {
+    return json['processors'].map((part) => firstAddedToken(part, file)).find((id) => id !== undefined);
+  }
+  const { cls, single, special_tokens: tokens } = json;
+  // Of RobertaProcessing and BertProcessing: [token, id].
+  if (Array.isArray(cls)) return typeof cls[1] === 'number' ? cls[1] : undefined;
+  if (json['type'] !== 'TemplateProcessing') return undefined;
+  const first = Array.isArray(single) ? single[0] : undefined;
+  if (first !== undefined && !isJsonObject(first)) {
+    throw new MalformedFileError(`a part of the template of the post-processor is ${describeValue(first)}`, {
+      file,
+      mend: 'Check that the file is a tokenizer.json of Hugging Face tokenizers.',
+    });
+  }
+  const special = first?.['SpecialToken'];
+  const name = isJsonObject(special) ? special['id'] : undefined;
+  const entry = isJsonObject(tokens) && typeof name === 'string' ? tokens[name] : undefined;
+  const ids = isJsonObject(entry) ? entry['ids'] : undefined;
+  return Array.isArray(ids) && typeof ids[0] === 'number' ? ids[0] : undefined;
 }
