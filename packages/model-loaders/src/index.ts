@@ -56,4 +56,6 @@ export type { ModelDirectory } from './sources/model-directory.js';
 export { blobSource, type CancelOptions, type RandomAccessSource } from './sources/random-access-source.js';
 export { urlDirectory } from './sources/url-directory.js';
 export { type UrlSourceOptions, urlSource } from './sources/url-source.js';
-export { createTokenizer, type Tokenizer } from './tokenizer/tokenizer.js';
+export type { ChatMessage, ChatTemplateOptions } from './tokenizer/chat-template.js';
+export type { TokenStream } from './tokenizer/token-stream.js';
+export { type ChatPrompt, createTokenizer, type Tokenizer } from './tokenizer/tokenizer.js';

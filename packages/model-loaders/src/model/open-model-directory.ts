@@ -126,11 +126,12 @@ function tokenizerOf(directory: ModelDirectory, files: ReadonlyMap<string, Uint8
     return bytes && parseJsonObject(bytes, pathOf(directory, name));
   };
   const tokenizerJson = parse('tokenizer.json') ?? missing(directory, 'tokenizer.json');
-  return createTokenizer(
-    tokenizerJson,
-    parse('tokenizer_config.json') ?? {},
-    pathOf(directory, 'tokenizer.json'),
-  );
+  const template = files.get('chat_template.jinja');
+  const config = {
+    ...parse('tokenizer_config.json'),
+    ...(template && { chat_template: new TextDecoder().decode(template) }),
+  };
+  return createTokenizer(tokenizerJson, config, pathOf(directory, 'tokenizer.json'));
 }
 
 async function readNeeded(directory: ModelDirectory, name: string, limit: number, options: CancelOptions) {

@@ -2,6 +2,13 @@ import { InvalidArgumentError, MalformedFileError, UnsupportedError } from '@lbs
 import { describeValue, isJsonObject, type JsonObject } from '../config/json-file.js';
 import { AddedTokenSearch, parseAddedTokens } from './added-tokens.js';
 import { createBytePairEncoding, isBytePairEncoding } from './byte-pair-encoding.js';
+import {
+  type ChatMessage,
+  type ChatRenderer,
+  type ChatTemplateOptions,
+  chatTemplateOf,
+  createChatRenderer,
+} from './chat-template.js';
 import { createNormalizer } from './normalizer.js';
 import { createPreTokenizer } from './pre-tokenizer.js';
 import { createTokenDecoder } from './token-decoder.js';
@@ -21,6 +28,13 @@ export interface Tokenizer {
   decode(ids: readonly number[]): string;
   /** Decodes ids that come one by one; a character of which only some bytes have come waits for the others. */
   stream(): TokenStream;
+  /** The template of chats, in Jinja, where the model has one. */
+  readonly chatTemplate?: string;
+  /**
+   * The prompt of a chat. The template writes the token that begins a text where the model expects one, so that `tokens` are complete.
+   * Throws UnsupportedError where the model has no template or it cannot be read, InvalidArgumentError where it refuses the messages.
+   */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): ChatPrompt;
   /** Id of a token by its text, such as `<|im_end|>`. */
   idOf(token: string): number | undefined;
   /** Whether an id stands for a special token. */
@@ -31,6 +45,12 @@ export interface Tokenizer {
   readonly beginningOfSequence?: number;
   /** Whether the model expects that token in front of every text. */
   readonly addsBeginningOfSequence: boolean;
+}
+
+/** A chat as the model reads it. */
+export interface ChatPrompt {
+  readonly text: string;
+  readonly tokens: number[];
 }
 
 /**
@@ -99,10 +119,27 @@ export function createTokenizer(
 
   const beginningOfSequence = namedToken(tokenizerConfig['bos_token'], idOf);
   const declared = tokenizerConfig['add_bos_token'];
+  const chatTemplate = chatTemplateOf(tokenizerConfig['chat_template'], false);
+  const specialTokens = specialTokenTexts(tokenizerConfig);
+  const renderers = new Map<string, ChatRenderer>();
   return {
     encode,
     decode,
     stream: () => new TokenStream(decode),
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
+    applyChatTemplate(messages, options = {}) {
+      const template = chatTemplateOf(tokenizerConfig['chat_template'], options.tools !== undefined);
+      if (template === undefined) {
+        throw new UnsupportedError('the model has no chat template', {
+          file,
+          mend: 'Give the text of the chat as a prompt, or use a model that was trained on chats.',
+        });
+      }
+      const render = renderers.get(template) ?? createChatRenderer(template, specialTokens, file);
+      renderers.set(template, render);
+      const text = render(messages, options);
+      return { text, tokens: encode(text) };
+    },
     idOf,
     isSpecial: (id) => addedById.get(id)?.special ?? false,
     vocabularySize,
@@ -128,6 +165,16 @@ function createModel(json: JsonObject, file: string): TokenModel {
 function namedToken(token: unknown, idOf: (token: string) => number | undefined): number | undefined {
   const text = isJsonObject(token) ? token['content'] : token;
   return typeof text === 'string' ? idOf(text) : undefined;
+}
+
+/** The special tokens that a tokenizer_config.json names, by the names that templates know them by. */
+function specialTokenTexts(config: JsonObject): Readonly<Record<string, string>> {
+  const texts: Record<string, string> = {};
+  for (const [name, token] of Object.entries(config)) {
+    const text = isJsonObject(token) ? token['content'] : token;
+    if (name.endsWith('_token') && typeof text === 'string') texts[name] = text;
+  }
+  return texts;
 }
 
 /** Id of the special token that the post-processor puts before a text. Throws MalformedFileError. */
