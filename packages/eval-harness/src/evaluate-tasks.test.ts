@@ -40,7 +40,9 @@ const generation: GenerationTask = {
 const writer: EvaluatedModel = {
   ...model,
   generate: async (tokens: readonly number[], options: GenerateOptions) =>
-    tokens.length === 2 && options.until[0] === '\n' && options.maximumTokens === 8 ? ' two ' : 'four',
+    tokens.length === 2 && options.stop[0] === '\n' && options.maxTokens === 8
+      ? { text: ' two ' }
+      : { text: 'four' },
 };
 
 describe('evaluateTasks', () => {

@@ -24,10 +24,9 @@ export interface EvaluatedModel {
   logits(tokens: readonly number[], first: number, options?: CallOptions): Promise<Float32Array>;
 
   /**
-   * Greedy continuation of the tokens, as text, up to a stop string (left out). Only generation tasks need
-   * it.
+   * Greedy continuation of the tokens, as text, up to a stop text (left out). Only generation tasks need it.
    */
-  generate?(tokens: readonly number[], options: GenerateOptions): Promise<string>;
+  generate?(tokens: readonly number[], options: GenerateOptions): Promise<{ readonly text: string }>;
 }
 
 /** Options of every call of a model. */
@@ -37,9 +36,9 @@ export interface CallOptions {
 
 /** Options of a greedy continuation. */
 export interface GenerateOptions extends CallOptions {
-  readonly maximumTokens: number;
+  readonly maxTokens: number;
   /** Texts before which the generation stops. */
-  readonly until: readonly string[];
+  readonly stop: readonly string[];
 }
 
 /** How far an evaluation has come; reported after every chunk or item. */

@@ -42,8 +42,8 @@ export async function evaluateGeneration(
   let correct = 0;
   for (const { context, answers } of items) {
     signal?.throwIfAborted();
-    const { until, maximumTokens } = task;
-    const response = (await model.generate(model.encode(context), { until, maximumTokens, signal })).trim();
+    const options = { stop: task.until, maxTokens: task.maximumTokens, signal };
+    const response = (await model.generate(model.encode(context), options)).text.trim();
     const matches = answers.includes(response);
     if (matches) correct++;
     samples.push({ answers, response, correct: matches });

@@ -2,10 +2,10 @@ import * as library from '@huggingface/tokenizers';
 import { MalformedFileError } from '@lbs/format';
 import { isJsonObject } from '../config/json-file.js';
 
-// Its declarations lose this class under Node's module resolution: they export it from a file that they name without its end.
-const { SplitPreTokenizer } = library as unknown as {
-  SplitPreTokenizer: new (json: object) => { readonly pattern: RegExp };
-};
+type SplitConstructor = new (json: object) => { readonly pattern: RegExp };
+
+// Its declarations lose this class under Node's module resolution: they name a file without its end.
+const SplitPreTokenizer = (library as unknown as { SplitPreTokenizer: SplitConstructor }).SplitPreTokenizer;
 
 /**
  * The pattern of a part of a tokenizer.json as a regular expression of JavaScript with the flags g and u. Patterns are

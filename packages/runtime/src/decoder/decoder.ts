@@ -4,6 +4,7 @@ import type { ModelConfig, ModelSource } from '@lbs/model-loaders';
 import { batchTokens } from './batch.js';
 import { checkTokens, contextLengthOf } from './context.js';
 import { type LoadOptions, loadWeights } from './decoder-weights.js';
+import { eventLoopTurn } from './event-loop-turn.js';
 import { ForwardPass } from './forward-pass.js';
 
 /** What a decoder is loaded with. */
@@ -24,7 +25,7 @@ export interface Decoder {
   /** Bytes of the weights in memory. */
   readonly weightBytes: number;
   /**
-   * Logits [tokens.length - first, vocabulary] at the positions from `first` on: row i predicts the token that
+   * Calls wait for those before them. Logits [tokens.length - first, vocabulary] at the positions from `first` on: row i predicts the token that
    * follows `tokens[first + i]`. Leading tokens that the cache still holds from the call before are not
    * computed again. Throws InvalidArgumentError on an empty list, on a token outside of the vocabulary, and
    * where the tokens do not fit the context.
@@ -32,6 +33,17 @@ export interface Decoder {
   logits(
     tokens: readonly number[],
     first: number,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<Float32Array>;
+  /** Leading tokens that the cache holds from the call before: `logits` computes none of those that lie before `first` again. */
+  cachedTokens(tokens: readonly number[]): number;
+  /**
+   * Hidden states [tokens.length, hiddenSize] behind so many blocks: 0 gives the embeddings, `config.layers` what the final norm reads. Computed
+   * from the first token on. Throws InvalidArgumentError as `logits` does, and for a number of blocks that the model has not.
+   */
+  hiddenStates(
+    tokens: readonly number[],
+    blocks: number,
     options?: { signal?: AbortSignal | undefined },
   ): Promise<Float32Array>;
   /** Forgets all tokens, so that the next call computes from the first position. */
@@ -56,7 +68,38 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
     close();
     throw error;
   });
+  const { hiddenSize, vocabularySize } = config;
   let cached: number[] = [];
+  const cachedTokens = (tokens: readonly number[]) => {
+    let count = 0;
+    while (count < Math.min(cached.length, tokens.length) && cached[count] === tokens[count]) count++;
+    return count;
+  };
+  /** Takes tokens through the blocks, and shows each batch when its hidden states are there. */
+  const advance = async (
+    tokens: readonly number[],
+    from: number,
+    signal: AbortSignal | undefined,
+    onBatch: (position: number, count: number) => void,
+    blocks = config.layers,
+  ) => {
+    cached.length = from;
+    for (let position = from; position < tokens.length; position += batchTokens) {
+      await eventLoopTurn();
+      signal?.throwIfAborted();
+      const batch = tokens.slice(position, position + batchTokens);
+      forward.run(batch, position, blocks);
+      if (blocks === config.layers) cached.push(...batch);
+      onBatch(position, batch.length);
+    }
+  };
+  // One at a time: a call that came between two batches of another would change the cache under it.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(compute: () => Promise<T>): Promise<T> => {
+    const result = last.then(compute);
+    last = result.catch(() => undefined);
+    return result;
+  };
   return {
     config,
     contextLength,
@@ -65,32 +108,37 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
     clear() {
       cached = [];
     },
-    async logits(tokens, first, { signal } = {}) {
-      if (!Number.isInteger(first) || first < 0 || first >= tokens.length) {
-        throw new InvalidArgumentError(`first position ${first} is not within the ${tokens.length} tokens`);
-      }
-      checkTokens(tokens, config, contextLength);
-      let position = 0;
-      while (position < Math.min(cached.length, first) && cached[position] === tokens[position]) position++;
-      cached.length = position;
-      const logits = new Float32Array((tokens.length - first) * config.vocabularySize);
-      while (position < tokens.length) {
-        signal?.throwIfAborted();
-        const batch = tokens.slice(position, position + batchTokens);
-        forward.run(batch, position);
-        cached.push(...batch);
-        const skipped = Math.max(first - position, 0);
-        if (skipped < batch.length) {
-          logits.set(
-            forward.readLogits(skipped, batch.length - skipped),
-            (position + skipped - first) * config.vocabularySize,
-          );
+    cachedTokens,
+    logits: (tokens, first, { signal } = {}) =>
+      inTurn(async () => {
+        if (!Number.isInteger(first) || first < 0 || first >= tokens.length) {
+          throw new InvalidArgumentError(`first position ${first} is not within the ${tokens.length} tokens`);
         }
-        position += batch.length;
-        // Gives timers and abort signals their turn between batches.
-        if (position < tokens.length) await new Promise((resolve) => setTimeout(resolve, 0));
-      }
-      return logits;
-    },
+        checkTokens(tokens, config, contextLength);
+        const logits = new Float32Array((tokens.length - first) * vocabularySize);
+        await advance(tokens, Math.min(cachedTokens(tokens), first), signal, (position, count) => {
+          const skipped = Math.max(first - position, 0);
+          if (skipped >= count) return;
+          const at = (position + skipped - first) * vocabularySize;
+          logits.set(forward.readLogits(skipped, count - skipped), at);
+        });
+        return logits;
+      }),
+    hiddenStates: (tokens, blocks, { signal } = {}) =>
+      inTurn(async () => {
+        if (!Number.isInteger(blocks) || blocks < 0 || blocks > config.layers) {
+          throw new InvalidArgumentError(`${blocks} blocks are not among the ${config.layers} of the model`);
+        }
+        checkTokens(tokens, config, contextLength);
+        const states = new Float32Array(tokens.length * hiddenSize);
+        await advance(
+          tokens,
+          0,
+          signal,
+          (position, count) => states.set(forward.readHidden(count), position * hiddenSize),
+          blocks,
+        );
+        return states;
+      }),
   };
 }

@@ -30,12 +30,17 @@ export class ForwardPass {
     this.logits = kernels.allocate(4 * logitRows * config.vocabularySize);
   }
 
-  /** Takes a batch through all layers; its keys and values go to the cache at `position`. */
-  run(tokens: readonly number[], position: number): void {
+  /** Takes a batch through so many blocks; its keys and values go to the cache at `position`. */
+  run(tokens: readonly number[], position: number, blocks: number): void {
     this.embedding.run(tokens, position, this.block.hidden);
-    for (const [layer, weights] of this.weights.layers.entries()) {
+    for (const [layer, weights] of this.weights.layers.slice(0, blocks).entries()) {
       this.block.run({ layer, weights, cache: this.caches[layer]!, tokens: tokens.length, position });
     }
+  }
+
+  /** The hidden states [count, hiddenSize] of the last batch. */
+  readHidden(count: number): Float32Array {
+    return this.kernels.float32(this.block.hidden, count * this.config.hiddenSize);
   }
 
   /** Logits [count, vocabulary] of the last batch's tokens from `start` on. */

@@ -3,9 +3,10 @@ import { int4, serializeQuantizationConfig } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import { openModel } from '@lbs/model-loaders/node';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { openCalibrationModel } from '../calibration/calibration-model.js';
 import { loadDecoder } from '../decoder/decoder.js';
+import type { GeneratedPiece, GenerationOptions } from './generation.js';
 import { loadLanguageModel } from './language-model.js';
-import { createSampler } from './sampling.js';
 
 const source = await openModel(fileURLToPath(new URL('../../../../datasets/tiny-lm/', import.meta.url)));
 const model = await loadLanguageModel(source);
@@ -90,60 +91,168 @@ describe('logits', () => {
   });
 });
 
+describe('hidden states', () => {
+  test('are those of the model block by block', async () => {
+    const calibration = await openCalibrationModel(source);
+    const long = Array.from({ length: 120 }, (_, i) => (i * i) % 512);
+    const [hidden] = await calibration.embed([long]);
+    const sequence = { hidden: hidden!, input: new Float32Array(0) };
+    for (let blocks = 0; blocks <= model.decoder.config.layers; blocks++) {
+      expect(await model.decoder.hiddenStates(long, blocks)).toEqual(sequence.hidden);
+      if (blocks === model.decoder.config.layers) break;
+      const block = await calibration.loadBlock(blocks);
+      block.begin(sequence);
+      for (const stage of block.stages.keys()) block.advance(stage, sequence);
+      block.release();
+    }
+    model.decoder.clear();
+    const fresh = await model.logits(long, 119);
+    await model.decoder.hiddenStates(long, 1);
+    expect(await model.logits(long, 119)).toEqual(fresh);
+    for (const blocks of [-1, 0.5, model.decoder.config.layers + 1])
+      await expect(model.decoder.hiddenStates(long, blocks)).rejects.toThrow(/blocks are not among the/);
+  });
+});
+
+describe('calls at the same time', () => {
+  test('wait for each other', async () => {
+    const texts = [7, 11, 13].map((step) => Array.from({ length: 200 }, (_, i) => (i * step) % 512));
+    const decoder = await loadDecoder(source, { contextLength: 200 });
+    const alone: Float32Array[] = [];
+    for (const text of texts) alone.push(await decoder.logits(text, 199));
+    expect(await Promise.all(texts.map((text) => decoder.logits(text, 199)))).toEqual(alone);
+    const failing = decoder.logits([], 0);
+    const next = decoder.logits(texts[0]!, 199);
+    await expect(failing).rejects.toThrow(/first position/);
+    expect(await next).toEqual(alone[0]);
+  });
+});
+
 describe('generation', () => {
-  const collect = async (stream: AsyncIterable<number>) => {
-    const generated: number[] = [];
-    for await (const token of stream) generated.push(token);
-    return generated;
+  const prompt = [1, 2, 3];
+  const piecesOf = async (options?: GenerationOptions) => {
+    const pieces: GeneratedPiece[] = [];
+    const stream = model.stream(prompt, options);
+    for (;;) {
+      const { done, value } = await stream.next();
+      if (done) return { pieces, result: value };
+      pieces.push(value);
+    }
   };
 
+  test('the pieces are the tokens and the text of the result', async () => {
+    const { pieces, result } = await piecesOf({ maxTokens: 40, temperature: 1.3, seed: 3, stopTokens: [] });
+    expect(pieces.map(({ token }) => token)).toEqual(result.tokens);
+    expect(pieces.map(({ text }) => text).join('')).toBe(result.text);
+    expect(result.text).toBe(model.decode(result.tokens));
+    expect(result).toMatchObject({
+      finishReason: 'length',
+      usage: { promptTokens: 3, completionTokens: 40, prefillSeconds: expect.any(Number) },
+    });
+    expect(pieces.some((piece) => 'logProbability' in piece)).toBe(false);
+    expect(
+      await model.generate(prompt, { maxTokens: 40, temperature: 1.3, seed: 3, stopTokens: [] }),
+    ).toMatchObject({
+      text: result.text,
+      tokens: result.tokens,
+    });
+  });
+
   test('the same seed gives the same text, another one another', async () => {
-    const sample = (seed: number) =>
-      collect(model.stream([1, 2, 3], { maxTokens: 20, temperature: 1, seed, stopTokens: [] }));
+    const sample = async (seed: number) =>
+      (await model.generate(prompt, { maxTokens: 20, temperature: 1, seed, stopTokens: [] })).tokens;
     expect(await sample(1)).toEqual(await sample(1));
     expect(await sample(1)).not.toEqual(await sample(2));
   });
 
   test('ends before a stop token', async () => {
-    const free = await collect(model.stream([1, 2, 3], { maxTokens: 8, stopTokens: [] }));
+    const free = (await model.generate(prompt, { maxTokens: 8, stopTokens: [] })).tokens;
     const stop = free[4]!;
-    const stopped = await collect(model.stream([1, 2, 3], { maxTokens: 8, stopTokens: [stop] }));
-    expect(stopped).toEqual(free.slice(0, free.indexOf(stop)));
+    const { pieces, result } = await piecesOf({ maxTokens: 8, stopTokens: [stop] });
+    expect(result.tokens).toEqual(free.slice(0, free.indexOf(stop)));
+    expect(result.finishReason).toBe('stop');
+    expect(pieces.map(({ text }) => text).join('')).toBe(model.decode(result.tokens));
   });
 
-  test('ends before a stop text', async () => {
-    const prompt = [1, 2, 3];
-    const whole = await model.generate(prompt, { maximumTokens: 12, until: [] });
-    const stop = whole.slice(6, 8);
-    expect(await model.generate(prompt, { maximumTokens: 12, until: ['never this', stop] })).toBe(
-      whole.slice(0, whole.indexOf(stop)),
-    );
+  test('ends before a stop text, wherever tokens part it', async () => {
+    const whole = (await model.generate(prompt, { maxTokens: 12, stopTokens: [] })).text;
+    for (let begin = 0; begin + 3 <= whole.length; begin++) {
+      const stop = whole.slice(begin, begin + 3);
+      const { pieces, result } = await piecesOf({
+        maxTokens: 12,
+        stopTokens: [],
+        stop: ['never this', stop],
+      });
+      expect(result.text).toBe(whole.slice(0, whole.indexOf(stop)));
+      expect(pieces.map(({ text }) => text).join('')).toBe(result.text);
+      expect(result.finishReason).toBe('stop');
+    }
   });
 
-  test('refuses an empty prompt and more tokens than fit', async () => {
-    await expect(collect(model.stream([]))).rejects.toThrow(/the prompt has no tokens/);
+  test('gives text that was held back when nothing follows', async () => {
+    const { tokens, text } = await model.generate(prompt, { maxTokens: 12, stopTokens: [] });
+    const held = `${text.slice(-2)}and what never comes`;
+    expect((await model.generate(prompt, { maxTokens: 12, stopTokens: [], stop: [held] })).text).toBe(text);
+    const last = tokens.findIndex((token, i) => i > 3 && tokens.indexOf(token) === i);
+    const before = model.decode(tokens.slice(0, last));
+    const options = { maxTokens: 12, stopTokens: [tokens[last]!], stop: [`${before.slice(-2)}\0`] };
+    const { pieces, result } = await piecesOf(options);
+    expect(result.text).toBe(before);
+    expect(pieces.at(-1)).toEqual({ text: before.slice(-2) });
+  });
+
+  test('tells log-probabilities of the distribution of the model', async () => {
+    const { pieces } = await piecesOf({
+      maxTokens: 3,
+      temperature: 2,
+      seed: 5,
+      stopTokens: [],
+      topLogProbabilities: 4,
+    });
+    const context = [...prompt];
+    for (const { token, logProbability, top } of pieces) {
+      const logits = Array.from(await model.logits(context, context.length - 1));
+      const sum = Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 0));
+      const sorted = logits.map((logit, id) => ({ token: id, logProbability: logit - sum }));
+      expect(logProbability).toBeCloseTo(sorted[token!]!.logProbability, 6);
+      sorted.sort((a, b) => b.logProbability - a.logProbability || a.token - b.token);
+      expect(top!.map((entry) => entry.token)).toEqual(sorted.slice(0, 4).map((entry) => entry.token));
+      expect(top![3]!.logProbability).toBeCloseTo(sorted[3]!.logProbability, 6);
+      context.push(token!);
+    }
+  });
+
+  test('counts what the cache held', async () => {
+    model.decoder.clear();
+    const reused = async (tokens: readonly number[]) =>
+      (await model.generate(tokens, { maxTokens: 4, stopTokens: [] })).usage.reusedTokens;
+    expect(model.decoder.cachedTokens(tokens)).toBe(0);
+    expect(await reused(tokens.slice(0, 30))).toBe(0);
+    expect(model.decoder.cachedTokens(tokens)).toBe(30);
+    expect(await reused(tokens)).toBe(30);
+    expect(await reused([...tokens.slice(0, 12), 400, 401])).toBe(12);
+    expect(await reused(tokens.slice(0, 12))).toBe(11);
+  });
+
+  test('stops when aborted, within an answer too', async () => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const stream = model.stream(prompt, { maxTokens: 100, stopTokens: [], signal: controller.signal });
+    await stream.next();
+    setTimeout(() => controller.abort(reason));
+    const drain = async () => {
+      for await (const _ of stream);
+    };
+    await expect(drain()).rejects.toBe(reason);
+  });
+
+  test('refuses an empty prompt, more tokens than fit, and an empty stop text', async () => {
+    await expect(model.generate([])).rejects.toThrow(/the prompt has no tokens/);
     const { contextLength } = model;
-    await expect(collect(model.stream([1], { maxTokens: contextLength + 1 }))).rejects.toThrow(
+    await expect(model.generate([1], { maxTokens: contextLength + 1 })).rejects.toThrow(
       /do not fit the context/,
     );
-  });
-});
-
-describe('sampling', () => {
-  test('temperature 0 takes the first of the largest logits', () => {
-    expect(createSampler()(Float32Array.of(1, 5, 5, -1))).toBe(1);
-  });
-
-  test('frequencies follow the likelihoods', () => {
-    const sample = createSampler({ temperature: 2, seed: 7 });
-    const counts = [0, 0, 0];
-    for (let i = 0; i < 20_000; i++) counts[sample(Float32Array.of(0, 2 * Math.log(2), 2 * Math.log(5)))]!++;
-    for (const [i, share] of [1 / 8, 2 / 8, 5 / 8].entries())
-      expect(counts[i]! / 20_000).toBeCloseTo(share, 1.7);
-  });
-
-  test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('refuses the temperature %s', (temperature) => {
-    expect(() => createSampler({ temperature })).toThrow(/temperature/);
+    await expect(model.generate([1], { stop: [''] })).rejects.toThrow(/a stop text is empty/);
   });
 });
 

@@ -1,33 +1,35 @@
-import { InvalidArgumentError } from '@lbs/format';
+import {
+  checkDistributionOptions,
+  type DistributionOptions,
+  penalized,
+  tokenDistribution,
+} from './token-distribution.js';
 
-/** Chooses the next token from its logits [vocabulary]. */
-export type Sampler = (logits: Float32Array) => number;
+/** Chooses the next token from its logits [vocabulary] and the tokens before it. */
+export type Sampler = (logits: Float32Array, context?: readonly number[]) => number;
 
 /** How the next token is chosen. */
-export interface SamplingOptions {
-  /** 0, the default, always takes the most likely token. */
-  readonly temperature?: number;
+export interface SamplingOptions extends DistributionOptions {
   /** Same seed, same text. Default 0. */
   readonly seed?: number;
 }
 
-/** A sampler for one text. Throws InvalidArgumentError where the temperature is negative or not finite. */
-export function createSampler({ temperature = 0, seed = 0 }: SamplingOptions = {}): Sampler {
-  if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
-    throw new InvalidArgumentError(`temperature ${temperature} is not a number of at least 0`);
-  }
-  if (temperature === 0) return mostLikely;
+/** A sampler for one text. Throws InvalidArgumentError for an option that is out of its range. */
+export function createSampler({ seed = 0, ...options }: SamplingOptions = {}): Sampler {
+  checkDistributionOptions(options);
+  const { temperature = 0, repetitionPenalty = 1 } = options;
+  if (temperature === 0)
+    return (logits, context = []) => mostLikely(penalized(logits, context, repetitionPenalty));
   const random = createRandom(seed);
-  return (logits) => {
-    const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    const likelihoods = Float64Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
-    let rest = random() * likelihoods.reduce((a, b) => a + b, 0);
-    const token = likelihoods.findIndex((likelihood) => {
-      rest -= likelihood;
+  return (logits, context = []) => {
+    const { tokens, probabilities } = tokenDistribution(logits, context, options);
+    let rest = random();
+    const chosen = probabilities.findIndex((probability) => {
+      rest -= probability;
       return rest < 0;
     });
     // Rounding can leave a crumb behind the last token.
-    return token < 0 ? mostLikely(logits) : token;
+    return tokens[chosen < 0 ? tokens.length - 1 : chosen]!;
   };
 }
 
