@@ -37,13 +37,19 @@ export function numberFromFloat16(bits: number): number {
 
 let float16Table: Float32Array | undefined;
 
-/** Converts binary16 bits to float32 through a table of all 65,536 values (256 KiB, made on first use). */
+/** The values of all 65,536 binary16 numbers, by their bits (256 KiB, made on first use). */
+export function float16Values(): Float32Array {
+  float16Table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberFromFloat16(bits));
+  return float16Table;
+}
+
+/** Converts binary16 bits to float32 through a table of all values. */
 export function float32FromFloat16(
   source: Uint16Array,
   target = new Float32Array(source.length),
 ): Float32Array {
-  float16Table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberFromFloat16(bits));
-  for (let i = 0; i < source.length; i++) target[i] = float16Table[source[i]!]!;
+  const values = float16Values();
+  for (let i = 0; i < source.length; i++) target[i] = values[source[i]!]!;
   return target;
 }
 

@@ -7,8 +7,12 @@ export type Pointer = number;
 const pageBytes = 65536;
 /** The last page stays unused, so that the end of an array is an address too. */
 const limitBytes = 65535 * pageBytes;
-/** Growing detaches all views, so it is done in steps of at least 1 MiB. */
+/**
+ * Growing detaches all views, and makes the engine collect garbage: so it is done in steps of at least 1 MiB, and by a quarter of what there is. Pages
+ * that are not used take no memory.
+ */
 const leastGrowthPages = 16;
+const growthShare = 1 / 4;
 /** Address 0 stays free to mean "none". */
 const firstPointer = 4096;
 
@@ -101,10 +105,15 @@ export class Arena {
     const mend = 'Load fewer or smaller matrices, or spread them over several kernels instances.';
     if (end > limitBytes) throw new MemoryLimitError(problem, { mend });
     const pages = Math.ceil((end - present) / pageBytes);
+    const ample = Math.max(pages, leastGrowthPages, Math.ceil((growthShare * present) / pageBytes));
     try {
-      this.memory.grow(Math.min(Math.max(pages, leastGrowthPages), (limitBytes - present) / pageBytes));
-    } catch (cause) {
-      throw new MemoryLimitError(problem, { mend, cause });
+      this.memory.grow(Math.min(ample, (limitBytes - present) / pageBytes));
+    } catch {
+      try {
+        this.memory.grow(pages);
+      } catch (cause) {
+        throw new MemoryLimitError(problem, { mend, cause });
+      }
     }
   }
 }

@@ -5,6 +5,7 @@ import { loadDenseMatrix } from './dense-matrix.js';
 import { type KernelParts, setParts } from './kernel-parts.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { ModuleInstances } from './module-instances.js';
+import { loadOffsetMatrix } from './offset-matrix.js';
 import { loadQuantizedMatrix } from './quantized-matrix.js';
 import type { ServedModules } from './served-modules.js';
 import { chooseSimd, type SimdInstructions } from './simd.js';
@@ -180,9 +181,16 @@ export class Kernels {
     return this.#register(() => loadDenseMatrix(this.#arena, this.#pool, weights, rows, columns));
   }
 
-  /** Copies a quantized matrix: its codes stay packed. Throws InvalidArgumentError where a part has the wrong size. */
-  loadQuantized(matrix: QuantizedMatrix): Matrix {
-    return this.#register(() => loadQuantizedMatrix(this.#arena, this.#wasm, this.#pool, matrix));
+  /**
+   * Copies a quantized matrix: its codes stay packed. `offsets` [rows, groups], where there are some, are added to all weights of a group.
+   * Throws InvalidArgumentError where a part has the wrong size, and for offsets of columns that are no whole groups.
+   */
+  loadQuantized(matrix: QuantizedMatrix, offsets?: Float32Array): Matrix {
+    return this.#register(() =>
+      offsets
+        ? loadOffsetMatrix(this.#arena, this.#wasm, this.#pool, matrix, offsets)
+        : loadQuantizedMatrix(this.#arena, this.#wasm, this.#pool, matrix),
+    );
   }
 
   /**

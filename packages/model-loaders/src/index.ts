@@ -26,6 +26,7 @@ export {
   type GgufModelTensor,
   ggufOfModel,
 } from './gguf/gguf-of-model.js';
+export { isPackedGgufType, type PackedGgufMatrix, packGgufMatrix } from './gguf/gguf-packed-matrix.js';
 export { ggufQuantizers } from './gguf/gguf-quantize.js';
 export type { GgufQuantizer } from './gguf/gguf-quantizer.js';
 export * from './gguf/gguf-serialize.js';

@@ -3,7 +3,9 @@
  *
  *     node scripts/make-llama-cpp-vectors.mjs LLAMA_COMPLETION MODEL.gguf
  *
- * LLAMA_COMPLETION is llama.cpp's program `llama-completion`. Prompts reach the model as they are, without a chat template.
+ * LLAMA_COMPLETION is llama.cpp's program `llama-completion`, MODEL.gguf a copy of the model whose weights are its own in float32 (as gguf-py
+ * dequantizes and writes them): with Q4_1 weights llama.cpp rounds activations to 8 bits, and continues 13 of the 20 prompts otherwise, at places
+ * where the two best tokens are within 0.5 nats. Keys and values are float32 too. Prompts reach the model as they are, without a chat template.
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -35,7 +37,21 @@ const maxTokens = 32;
 
 const [program, model] = process.argv.slice(2);
 const continuations = prompts.map((prompt) => {
-  const options = ['-m', model, '-p', prompt, '-n', String(maxTokens), '--temp', '0', '-no-cnv', '--no-display-prompt', '-t', '1', '--no-warmup'];
+  const options = [
+    '-m',
+    model,
+    '-p',
+    prompt,
+    '-n',
+    String(maxTokens),
+    '--temp',
+    '0',
+    '-no-cnv',
+    '--no-display-prompt',
+    '-t',
+    '1',
+    '--no-warmup',
+  ];
   const output = execFileSync(program, options, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   // It says so where a stop token came, and ends with an empty line.
   const text = output.replace(/ \[end of text\]\n*$/, '').replace(/\n\n$/, '');

@@ -1,4 +1,4 @@
-import { float16FromNumber, numberFromFloat16 } from '../float16.js';
+import { float16FromNumber, float16Values } from '../float16.js';
 import type { ScaleEncoding } from './scale-encoding.js';
 
 const largest = 65504;
@@ -8,6 +8,6 @@ export const float16Scale: ScaleEncoding = {
   name: 'float16',
   dtype: 'F16',
   bytes: 2,
-  decode: (code) => numberFromFloat16(code),
+  decode: (code) => float16Values()[code]!,
   nearest: (scale) => float16FromNumber(Math.min(scale, largest)),
 };

@@ -12,10 +12,12 @@ import {
   blockMatrices,
   type CancelOptions,
   type DecoderLayout,
+  isPackedGgufType,
   layoutOf,
   type ModelSource,
   type NormPlace,
   normWidth,
+  packGgufMatrix,
   tensorShapes,
 } from '@lbs/model-loaders';
 import type { NormWeights } from './norm.js';
@@ -61,6 +63,8 @@ export interface LoadOptions {
 
 /** Options of a `WeightLoader`. */
 interface WeightLoaderOptions extends CancelOptions {
+  /** Leaves the matrices of a GGUF file packed, where that changes no value. Default false: float32. */
+  readonly packed?: boolean;
   /** Called with the module and its bytes in memory, after each. */
   readonly onLoaded?: (module: string, bytes: number) => void;
 }
@@ -134,9 +138,19 @@ export class WeightLoader {
     const format = model.has(`${module}.weight`) ? undefined : this.formatOf(module);
     const loaded = format
       ? await this.quantizedMatrix(module, format, rows, columns)
-      : kernels.loadDense(await model.readFloat32(`${module}.weight`, options), rows, columns);
+      : ((options.packed ? await this.packedMatrix(module, rows, columns) : undefined) ??
+        kernels.loadDense(await model.readFloat32(`${module}.weight`, options), rows, columns));
     options.onLoaded?.(module, loaded.bytes);
     return loaded;
+  }
+
+  private async packedMatrix(module: string, rows: number, columns: number): Promise<Matrix | undefined> {
+    const { model, kernels, options } = this;
+    const name = `${module}.weight`;
+    const dtype = model.has(name) ? model.tensorInfo(name).dtype : '';
+    if (!isPackedGgufType(dtype)) return undefined;
+    const packed = packGgufMatrix(dtype, await model.readBytes(name, options), rows, columns);
+    return packed && kernels.loadQuantized(packed.matrix, packed.offsets);
   }
 
   private async quantizedMatrix(
@@ -198,6 +212,7 @@ export async function loadWeights(
   let bytes = 0;
   const loader = new WeightLoader(model, kernels, {
     signal,
+    packed: true,
     onLoaded(tensor, size) {
       bytes += size;
       onProgress?.({ tensor, done: ++done, total });
