@@ -13,7 +13,10 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** What is tried again, how often and after how long. */
   readonly retry?: Partial<RetryPolicy> | undefined;
-  /** The longest silence of a server before a request is given up and tried again; by default 30,000 ms. */
+  /**
+   * The longest wait for a server before a request is given up and tried again: for its answer, and for every 64 KiB of
+   * it or its end. By default 30,000 ms.
+   */
   readonly stallMilliseconds?: number | undefined;
 }
 
@@ -24,6 +27,9 @@ export interface HttpClient {
   readonly retry: RetryPolicy;
   readonly stallMilliseconds: number;
 }
+
+/** A server that sends a byte now and then would hold a reader for ever. */
+const LEAST_PROGRESS_BYTES = 2 ** 16;
 
 /** As long as the hub's own client waits for headers three times over: cold storage may take a while. */
 const DEFAULT_STALL_MILLISECONDS = 30_000;
@@ -81,6 +87,7 @@ export async function sendOnce(
     watch.end();
     throw watch.explain(cause, 'the server cannot be reached');
   }
+  watch.gained(LEAST_PROGRESS_BYTES);
   const cancel = () => {
     watch.end();
     // A body that is locked or gone needs no cancelling.
@@ -98,6 +105,7 @@ export async function sendOnce(
         for (;;) {
           const { done, value } = await watch.during(reader.read());
           if (done) return;
+          watch.gained(value.length);
           yield value;
         }
       } catch (cause) {
@@ -118,9 +126,13 @@ class StallWatch {
   readonly #outer: AbortSignal | undefined;
   readonly #forward = () => this.#controller.abort(this.#outer?.reason);
   #stalled = false;
+  /** Left to wait before the next 64 KiB are here. Time in which nobody waits, because what came is worked on, does not count. */
+  #patience: number;
+  #gained = 0;
 
   constructor(milliseconds: number, url: string, outer: AbortSignal | undefined) {
     this.#milliseconds = milliseconds;
+    this.#patience = milliseconds;
     this.#url = url;
     this.#outer = outer;
     outer?.addEventListener('abort', this.#forward, { once: true });
@@ -135,6 +147,7 @@ class StallWatch {
     const { signal } = this.#controller;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let onAbort: (() => void) | undefined;
+    const start = performance.now();
     const ended = new Promise<never>((_, reject) => {
       onAbort = () => reject(signal.reason);
       if (signal.aborted) onAbort();
@@ -142,16 +155,25 @@ class StallWatch {
       timer = setTimeout(() => {
         this.#stalled = true;
         this.#controller.abort(new Error('stalled'));
-      }, this.#milliseconds);
+      }, this.#patience);
     });
     try {
       return await Promise.race([step, ended]);
     } finally {
+      this.#patience -= performance.now() - start;
       clearTimeout(timer);
       if (onAbort) signal.removeEventListener('abort', onAbort);
       // The loser of the race is awaited by nobody.
       step.catch(() => {});
     }
+  }
+
+  /** Called with what arrived. */
+  gained(bytes: number): void {
+    this.#gained += bytes;
+    if (this.#gained < LEAST_PROGRESS_BYTES) return;
+    this.#gained = 0;
+    this.#patience = this.#milliseconds;
   }
 
   end(): void {
@@ -161,7 +183,7 @@ class StallWatch {
   /** The error to throw for what a step threw: the caller's own reason stays as it is. */
   explain(cause: unknown, problem: string): unknown {
     if (this.#outer?.aborted) return this.#outer.reason;
-    const what = this.#stalled ? `the server was silent for ${this.#milliseconds} ms` : problem;
+    const what = this.#stalled ? `the server sent too little within ${this.#milliseconds} ms` : problem;
     return new NetworkError(what, {
       file: displayUrl(this.#url),
       mend: 'Check the connection, and try again later.',

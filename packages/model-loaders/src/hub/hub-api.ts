@@ -36,8 +36,9 @@ const IMPATIENT_STALL_MILLISECONDS = 10_000;
 /** A page of 1000 files has some 300 kB. */
 const MAX_ANSWER_BYTES = 2 ** 24;
 
-/** No published model comes near; a server could go on forever. */
+/** No published model comes near; a server could go on forever. The hub's pages have up to 1000 files. */
 const MAX_FILES = 200_000;
+const MAX_PAGES = 1_000;
 
 /** A hub, and the one who asks it. */
 export class HubApi {
@@ -78,6 +79,7 @@ export class HubApi {
   ): Promise<ReadonlyMap<string, HubFile>> {
     const files = new Map<string, HubFile>();
     const file = `${repo}@${commit}`;
+    let pages = 0;
     let url: string | undefined = `${this.#api(repo)}/tree/${commit}?recursive=true`;
     while (url !== undefined) {
       const answer: { json: unknown; headers: Headers } = await fetchJson(this.client, url, {
@@ -92,8 +94,7 @@ export class HubApi {
       }
       if (files.size > MAX_FILES) throw malformed(`the listing has more than ${MAX_FILES} files`, file);
       url = this.#nextPage(answer.headers.get('link'), url, file);
-      if (url !== undefined && answer.json.length === 0)
-        throw malformed('a page of the listing is empty', file);
+      if (++pages > MAX_PAGES) throw malformed(`the listing has more than ${MAX_PAGES} pages`, file);
     }
     return files;
   }

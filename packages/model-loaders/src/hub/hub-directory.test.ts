@@ -54,6 +54,17 @@ test('an answer that never ends is refused', async () => {
   await expect(hubDirectory({ repo: 'a/b', endpoint, fetch: endless })).rejects.toThrow(MalformedFileError);
 });
 
+test('a listing that never ends is refused', async () => {
+  let page = 0;
+  const endless = fakeFetch(({ url }) => {
+    if (!url.includes('/tree/')) return json({ sha: commit });
+    return json([entry('config.json')], { link: `<${api}/tree/${commit}?page=${page++}>; rel="next"` });
+  });
+  await expect(hubDirectory({ repo: 'a/b', endpoint, fetch: endless })).rejects.toThrow(
+    /more than 1000 pages/,
+  );
+});
+
 test('an answer that is not text is refused', async () => {
   const binary = fakeFetch(() => new Response(Uint8Array.of(0x7b, 0xff, 0x7d)));
   await expect(hubDirectory({ repo: 'a/b', endpoint, fetch: binary })).rejects.toThrow(MalformedFileError);

@@ -15,11 +15,13 @@ import { findUrlSource, type UrlSourceOptions, urlSource } from './url-source.js
 const url = 'https://models.example/weights.bin?token=secret';
 const file = Uint8Array.from({ length: 3 * 2 ** 17 }, (_, i) => (i * i) >>> 9);
 const readAheadBytes = 1024;
+/** For servers that stall; the others answer at once, however busy the machine is. */
+const impatient = { stallMilliseconds: 300 };
 const retry = { retries: 3, firstWaitMilliseconds: 1, longestWaitMilliseconds: 4 };
 
 function open(answer: FakeAnswer, more: UrlSourceOptions = {}) {
   const fake = fakeFetch(answer);
-  const source = urlSource(url, { fetch: fake, readAheadBytes, retry, stallMilliseconds: 50, ...more });
+  const source = urlSource(url, { fetch: fake, readAheadBytes, retry, stallMilliseconds: 20_000, ...more });
   return { requests: fake.requests, source };
 }
 
@@ -138,13 +140,18 @@ describe('urlSource', () => {
 describe('a server that fails now and then', () => {
   it.each(['ends', 'fails', 'stalls'] as const)('is asked for the rest when its answer %s', async (how) => {
     for (const length of [0, 700]) {
-      const { source, requests } = open(but(1, (response) => withBrokenBody(response, length, how)));
+      const { source, requests } = open(
+        but(1, (response) => withBrokenBody(response, length, how)),
+        impatient,
+      );
       expect(await (await source).read(10_000, 5_000)).toEqual(file.slice(10_000, 15_000));
       expect(requests[2]!.headers.get('range')).toBe(`bytes=${10_000 + length}-14999`);
     }
-    expect((await open(but(0, (response) => withBrokenBody(response, 7, how))).source).size).toBe(
-      file.length,
+    const again = open(
+      but(0, (response) => withBrokenBody(response, 7, how)),
+      impatient,
     );
+    expect((await again.source).size).toBe(file.length);
   });
 
   it.each([408, 429, 500, 502, 503, 504])('is asked again after the status %i', async (status) => {
@@ -156,8 +163,28 @@ describe('a server that fails now and then', () => {
   it('is asked again when it cannot be reached, and when it is silent', async () => {
     const unreachable = () => Promise.reject(new TypeError('fetch failed'));
     for (const other of [unreachable, () => new Promise<Response>(() => {})]) {
-      expect(await (await open(but(1, other)).source).read(5000, 3)).toEqual(file.slice(5000, 5003));
+      expect(await (await open(but(1, other), impatient).source).read(5000, 3)).toEqual(
+        file.slice(5000, 5003),
+      );
     }
+  });
+
+  it('is given up when it sends a byte now and then', async () => {
+    let sent = 0;
+    const trickle = () => {
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          sent++;
+          controller.enqueue(Uint8Array.of(0));
+        },
+      });
+      return new Response(body, { status: 206 });
+    };
+    const opened = await open(but('later', trickle), { ...impatient, retry: { ...retry, retries: 0 } })
+      .source;
+    await expect(opened.read(5000, 100_000)).rejects.toThrow(/too little within 300 ms/);
+    expect(sent).toBeLessThan(100);
   });
 
   it('is given up after the last retry', async () => {
@@ -167,7 +194,7 @@ describe('a server that fails now and then', () => {
       (response: Response) => withBrokenBody(response, 3, 'stalls'),
       () => Promise.reject(new TypeError('fetch failed')),
     ]) {
-      const { source, requests } = open(but('later', other));
+      const { source, requests } = open(but('later', other), impatient);
       const opened = await source;
       await expect(opened.read(5000, 2000)).rejects.toThrow(NetworkError);
       expect(requests).toHaveLength(1 + 1 + retry.retries);

@@ -255,7 +255,7 @@ function breakingCdn(
 describe('a download that breaks off', () => {
   it.each(['breaks', 'stalls'] as const)('goes on by itself when the server %s', async (how) => {
     const hub = await serve(breakingCdn(20_000, how, 2));
-    const { path } = await download(hub, { stallMilliseconds: 200 });
+    const { path } = await download(hub, { stallMilliseconds: 1_000 });
     expect(readFileSync(join(path, 'model.safetensors'))).toEqual(Buffer.from(weights));
     expect(weightRequests(hub).map(({ headers }) => headers.range)).toEqual([
       undefined,
@@ -455,21 +455,13 @@ describe('refused', () => {
   it.each([
     ['on another server', '<http://evil.example/page>; rel="next"', /next page/],
     ['that is the same', 'SELF', /next page/],
-    ['after page', 'ENDLESS', /is empty/],
   ])('is a listing with a page %s', async (_, link, message) => {
-    let pages = 0;
     const hub = await serve({
       intercept(request, response) {
         if (!request.url!.includes('/tree/')) return false;
         const base = `http://${request.headers.host}${request.url}`;
-        const next =
-          link === 'SELF'
-            ? `<${base}>; rel="next"`
-            : link === 'ENDLESS'
-              ? `<${base}&p=${pages}>; rel="next"`
-              : link;
-        response.setHeader('link', next);
-        response.end(JSON.stringify(link === 'ENDLESS' && pages++ > 3 ? [] : [entry]));
+        response.setHeader('link', link === 'SELF' ? `<${base}>; rel="next"` : link);
+        response.end(JSON.stringify([entry]));
         return true;
       },
     });
