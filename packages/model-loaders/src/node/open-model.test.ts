@@ -10,6 +10,7 @@ import { tinyModel } from '../fixtures/paths.js';
 import { openModel as openModelInPage } from '../model/open-model.js';
 import { openFileSource } from './file-source.js';
 import { fileDirectory, isHubModel, openModel } from './open-model.js';
+import { writeGguf } from './write-gguf.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lbs-open-'));
 const files = Object.fromEntries(
@@ -30,6 +31,7 @@ const server = createServer((request, response) => {
   const found = files[request.url!.replace('/models/tiny/', '')]?.bytes;
   if (!found) return response.writeHead(404).end();
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+  if (first === undefined) return response.end(found);
   const [begin, end] = [Number(first), Math.min(Number(last) + 1, found.length)];
   response.writeHead(206, { 'content-range': `bytes ${begin}-${end - 1}/${found.length}` });
   return response.end(found.subarray(begin, end));
@@ -37,7 +39,15 @@ const server = createServer((request, response) => {
 let base: string;
 
 beforeAll(async () => {
-  hub = await startFakeHub([{ repo: 'someone/tiny-lm', commit: 'c'.repeat(40), files }]);
+  const tiny = await openModel(tinyModel);
+  await writeGguf(join(folder, 'tiny.gguf'), tiny, { type: 'BF16' });
+  await tiny.close();
+  const gguf = { bytes: Uint8Array.from(readFileSync(join(folder, 'tiny.gguf'))), large: true };
+  hub = await startFakeHub([
+    { repo: 'someone/tiny-lm', commit: 'c'.repeat(40), files: { ...files } },
+    { repo: 'someone/tiny-gguf', commit: 'd'.repeat(40), files: { 'q/tiny.gguf': gguf } },
+  ]);
+  files['tiny.gguf'] = gguf;
   options = { endpoint: hub.endpoint, cache: join(folder, 'cache'), token: '' };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/models/tiny`;
@@ -91,6 +101,31 @@ describe('openModel', () => {
   it('opens a directory on a server', async () => {
     await expectTiny(openModel(base), 'tiny');
     await expectTiny(openModelInPage(new URL(`${base}/`)), 'tiny');
+  });
+
+  it('opens a GGUF file of the hub, of a server, of a user', async () => {
+    const chosen = () => new File([files['tiny.gguf']!.bytes], 'tiny.gguf');
+    const openings = [
+      () => openModel('hf:someone/tiny-gguf/q/tiny.gguf', options),
+      () => openModel(`${hub.endpoint}/someone/tiny-gguf/blob/main/q/tiny.gguf`, options),
+      () => openModelInPage('hf:someone/tiny-gguf/q/tiny.gguf', options),
+      () => openModel(`${base}/tiny.gguf`),
+      () => openModelInPage(new URL(`${base}/tiny.gguf`)),
+      () => openModelInPage(chosen()),
+      () => openModelInPage([chosen()]),
+      () => openModelInPage([new File(['# notes'], 'README.md'), chosen()]),
+    ];
+    const whole = await openModel(tinyModel);
+    const tensor = 'model.layers.1.mlp.down_proj.weight';
+    const expected = await whole.readFloat32(tensor);
+    await whole.close();
+    for (const opening of openings) {
+      const model = await opening();
+      expect(model.name).toBe('tiny');
+      expect(await model.readFloat32(tensor)).toEqual(expected);
+      await model.close();
+    }
+    await expect(openModel('someone/tiny-gguf', options)).rejects.toThrow('hf:someone/tiny-gguf/q/tiny.gguf');
   });
 
   it('opens the files that a user chose', async () => {
