@@ -31,7 +31,7 @@ export const bundles = [
   { name: 'topk-saliency', code: "export * from '@lbs/topk-saliency';", budget: 6_000 },
   // Most of it are the kernels, which search for the codes.
   { name: 'quantizer', code: "export * from '@lbs/quantizer';", budget: 74_000 },
-    // Most of it are the codecs of GGUF and of checkpoints, @huggingface/tokenizers, and @huggingface/jinja for chat templates.
+  // Most of it are the codecs of GGUF and of checkpoints, @huggingface/tokenizers, and @huggingface/jinja for chat templates.
   { name: 'model-loaders', code: "export * from '@lbs/model-loaders';", budget: 58_000 },
   { name: 'runtime', code: "export * from '@lbs/runtime';", budget: 58_000 },
   { name: 'eval-harness', code: "export * from '@lbs/eval-harness';", budget: 8_000 },

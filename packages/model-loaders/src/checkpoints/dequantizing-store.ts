@@ -12,6 +12,22 @@ interface Found {
   readonly matrix: CheckpointMatrix;
 }
 
+/** A store whose quantized matrices are read as their values. */
+export interface DequantizingStore extends TensorStore<SafetensorsInfo> {
+  /** Names of the weights that were quantized. */
+  readonly dequantized: ReadonlySet<string>;
+}
+
+/** Of whom the matrices are. */
+export interface DequantizingOptions extends CancelOptions {
+  readonly file: string;
+  /**
+   * Whether the model has a tensor of this name. AutoGPTQ gave every matrix a bias, of zeros where the model has none: such a one
+   * is left out.
+   */
+  readonly isExpected: (tensor: string) => boolean;
+}
+
 /**
  * A store of quantized matrices as one of their values: `MODULE.weight` is there with the shape of the model, and its parts
  * are not. The parts of the matrix that was read last are kept, because one read of all its rows is many reads of
@@ -20,13 +36,14 @@ interface Found {
 export async function dequantizingStore(
   store: TensorStore<SafetensorsInfo>,
   checkpoint: Checkpoint,
-  options: CancelOptions & { readonly file: string },
-): Promise<TensorStore<SafetensorsInfo>> {
-  const { file, signal } = options;
+  { file, signal, isExpected }: DequantizingOptions,
+): Promise<DequantizingStore> {
   const matrices = await findMatrices(store, checkpoint, file, { signal });
   const hidden = new Map<string, string>();
-  if (await hasBiasesOfZeros(store, matrices, { signal })) {
-    for (const [weight, { module }] of matrices) hidden.set(`${module}.bias`, weight);
+  for (const [weight, { module }] of matrices) {
+    const bias = `${module}.bias`;
+    const isExtra = store.tensors.has(bias) && !isExpected(bias);
+    if (isExtra && isZero(await store.readBytes(bias, { signal }))) hidden.set(bias, weight);
   }
   for (const [weight, { module }] of matrices) {
     for (const part of [...checkpoint.markers, ...checkpoint.helpers])
@@ -77,6 +94,7 @@ export async function dequantizingStore(
 
   return {
     tensors,
+    dequantized: new Set(matrices.keys()),
     async readBytes(name, readOptions) {
       tensorOf(tensors, name, file);
       const found = matrices.get(name);
@@ -124,21 +142,8 @@ async function findMatrices(
   return found;
 }
 
-/**
- * AutoGPTQ gave every matrix a bias, of zeros where the model has none. A model whose layers all have biases has other ones.
- */
-async function hasBiasesOfZeros(
-  store: TensorStore,
-  matrices: ReadonlyMap<string, Found>,
-  options: CancelOptions,
-): Promise<boolean> {
-  const biases = [...matrices.values()].map(({ module }) => `${module}.bias`);
-  if (biases.length === 0 || !biases.every((name) => store.tensors.has(name))) return false;
-  for (const name of biases) {
-    const bytes = await store.readBytes(name, options);
-    if (bytes.some((byte) => byte !== 0)) return false;
-  }
-  return true;
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 function infoOf({ shape, dtype }: CheckpointMatrix): SafetensorsInfo {

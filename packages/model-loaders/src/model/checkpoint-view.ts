@@ -10,8 +10,11 @@ export interface CheckpointView {
   readonly architecture: Architecture;
   readonly config: ModelConfig;
   readonly file: string;
-  /** A model that this toolkit quantized has the matrices as [out, in], whatever its architecture. */
-  readonly quantized: boolean;
+  /**
+   * Whether a tensor of the checkpoint is a matrix that is [out, in] whatever its architecture: those that were quantized, by this
+   * toolkit or by others.
+   */
+  readonly isUpright: (original: string) => boolean;
 }
 
 /** A checkpoint with the tensor names of its architecture's layout, and with the matrices of blocks as [out, in]. */
@@ -19,16 +22,16 @@ export function viewCheckpoint(
   store: TensorStore<SafetensorsInfo>,
   view: CheckpointView,
 ): TensorStore<SafetensorsInfo> {
-  const { architecture, config, file, quantized } = view;
+  const { architecture, config, file, isUpright } = view;
   const layout = architecture.layout(config);
   const nameOf = architecture.tensorName ?? ((name: string) => name);
   const matrices = new Set<string | undefined>(blockMatrices(config, layout).map(({ module }) => module));
+  const originals = new Map<string, string>();
   const isTransposed = (name: string) =>
     layout.isTransposed === true &&
-    !quantized &&
+    !isUpright(originals.get(name)!) &&
     name.endsWith('.weight') &&
     matrices.has(moduleInBlock(name, layout));
-  const originals = new Map<string, string>();
   const tensors = new Map<string, SafetensorsInfo>();
   for (const [original, info] of store.tensors) {
     const name = nameOf(original);

@@ -1,6 +1,6 @@
 import { checkpointOf } from '../checkpoints/checkpoint-methods.js';
 import { dequantizingStore } from '../checkpoints/dequantizing-store.js';
-import { architectureOf } from '../config/architectures.js';
+import { architectureOf, tensorShapes } from '../config/architectures.js';
 import { checkTensors } from '../config/check-tensors.js';
 import { isOwnQuantization, parseConfig } from '../config/huggingface-config.js';
 import { type JsonObject, parseJsonObject } from '../config/json-file.js';
@@ -52,15 +52,18 @@ async function modelOf(
   const config = parseConfig(configJson, pathOf(directory, 'config.json'));
   const stored = await openWeights(directory, opened, options);
   const checkpoint = checkpointOf(configJson, pathOf(directory, 'config.json'));
-  const dequantized = checkpoint
-    ? await dequantizingStore(stored, checkpoint, { ...options, file: directory.name })
-    : stored;
+  const architecture = architectureOf(config.architecture, directory.name);
+  const shapes = tensorShapes(config);
+  const isExpected = (original: string) => shapes.has(architecture.tensorName?.(original) ?? original);
+  const dequantizing =
+    checkpoint &&
+    (await dequantizingStore(stored, checkpoint, { ...options, file: directory.name, isExpected }));
   const quantized = isOwnQuantization(configJson);
-  const store = viewCheckpoint(dequantized, {
-    architecture: architectureOf(config.architecture, directory.name),
+  const store = viewCheckpoint(dequantizing ?? stored, {
+    architecture,
     config,
     file: directory.name,
-    quantized,
+    isUpright: (name) => quantized || dequantizing?.dequantized.has(name) === true,
   });
   checkTensors({
     config,
