@@ -1,4 +1,4 @@
-import { softcap } from './activations';
+import { capped, softcap } from './activations';
 import { innerProduct } from './dense';
 import { exponential } from './exponential';
 import { sumLanes, sumOfEachF32 } from './lanes';
@@ -182,8 +182,8 @@ export function attend(
       let greatest = scoreKeys(queries + place, keys + begin, stride, headDim, length, scale, scores);
       if (cap) {
         softcap(scores, cap, length);
-        // No score is above it.
-        greatest = cap;
+        // The greatest stays the greatest; shifted by the cap itself, scores far below it would all round to 0.
+        greatest = f32x4.extract_lane(capped(f32x4.splat(greatest), cap), 0);
       }
       const sum = exponentialsAndSum(scores, length, greatest);
       if (received) addReceived(scores, length, 1 / sum, received + 4 * (head * receivedStride + first));

@@ -266,6 +266,14 @@ describe('attend', () => {
     expect([...kernels.float32(output, 4)]).toEqual([1, 2, 3, 4]);
   });
 
+  it('keeps the distances of scores that are all far below the cap', () => {
+    const output = kernels.allocate(16);
+    const keys = put([-3e3, 0, 0, 0, -3e3, 0, 0, 0]);
+    const shape = { tokens: 1, heads: 1, kvHeads: 1, headDim: 4, start: 1, scale: 1, softcap: 1000 };
+    kernels.attend(put([1, 0, 0, 0]), keys, put([1, 2, 3, 4, 5, 6, 7, 8]), output, shape);
+    expect([...kernels.float32(output, 4)]).toEqual([3, 4, 5, 6]);
+  });
+
   it('refuses shapes that it cannot read', () => {
     const shape = { tokens: 1, heads: 3, kvHeads: 2, headDim: 4, start: 0 };
     expect(() => kernels.attend(0, 0, 0, 0, shape)).toThrow('3 heads are not a multiple of 2 key heads');
