@@ -126,7 +126,7 @@ export async function openCalibrationModel(
         const embedding = await new WeightLoader(source, kernels, options).embedding();
         const embed = (tokens: readonly number[]) => {
           checkSequence(tokens);
-          return gatherRows(kernels, embedding, tokens);
+          return gatherRows(kernels, embedding, tokens, config.embeddingScale);
         };
         const parts = { source, kernels, embedding, computation, cache, embed };
         return await measureOutputGradients(parts, sequences, options);

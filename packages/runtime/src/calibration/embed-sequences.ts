@@ -78,12 +78,18 @@ async function embedFromFile(
   return hidden;
 }
 
-/** [tokens, hiddenSize] rows of an embedding that is in memory. */
-export function gatherRows(kernels: Kernels, embedding: Matrix, tokens: readonly number[]): Float32Array {
+/** [tokens, hiddenSize] rows of an embedding that is in memory, times a scale. */
+export function gatherRows(
+  kernels: Kernels,
+  embedding: Matrix,
+  tokens: readonly number[],
+  scale: number | undefined,
+): Float32Array {
   const mark = kernels.mark();
   const length = tokens.length * embedding.columns;
   const pointer = kernels.allocate(4 * length);
   kernels.gather(embedding, tokens, pointer);
+  if (scale !== undefined) kernels.scale(pointer, scale, length);
   const rows = kernels.float32(pointer, length).slice();
   kernels.release(mark);
   return rows;

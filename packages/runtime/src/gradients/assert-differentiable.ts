@@ -1,10 +1,9 @@
 import { UnsupportedError } from '@lbs/format';
 import { type DecoderLayout, layoutOf, type ModelConfig } from '@lbs/model-loaders';
 
-/** Parts of a decoder that Llama has not, and through which gradients are not taken back. */
+/** Parts of a decoder through which gradients are not taken back. */
 const otherParts: readonly [name: string, has: (config: ModelConfig, layout: DecoderLayout) => boolean][] = [
   ['LayerNorm', ({ norm }) => norm === 'layer'],
-  ['norms of queries and keys', (_, { norms }) => Boolean(norms.queryNorm ?? norms.keyNorm)],
   [
     'norms behind attention or the feed-forward layer',
     (_, { norms }) => Boolean(norms.attentionPostNorm ?? norms.feedForwardPostNorm),
@@ -13,18 +12,11 @@ const otherParts: readonly [name: string, has: (config: ModelConfig, layout: Dec
   ['fused matrices', (_, { linears }) => Object.values(linears).some(({ rows }) => rows !== undefined)],
   ['a feed-forward layer without a gate', (_, { linears }) => linears.gate === undefined],
   ['another activation than SiLU', ({ activation }) => activation !== undefined],
-  ['rotary embeddings of a part of a head', ({ rotarySize }) => rotarySize !== undefined],
-  ['layers without rotary embeddings', ({ rotaryLayers }) => rotaryLayers !== undefined],
-  ['sliding windows', ({ slidingWindow }) => slidingWindow !== undefined],
+  ['two kinds of rotary embeddings', ({ localRopeTheta }) => localRopeTheta !== undefined],
   ['soft caps', (config) => (config.attentionSoftcap ?? config.logitSoftcap) !== undefined],
   ['clipped queries, keys and values', ({ attentionClip }) => attentionClip !== undefined],
-  ['a scale of attention scores', ({ attentionScale }) => attentionScale !== undefined],
   ['parallel branches', ({ parallelResidual }) => parallelResidual === true],
   ['learned positions', ({ positionOffset }) => positionOffset !== undefined],
-  [
-    'scaled embeddings, branches or logits',
-    (config) => (config.embeddingScale ?? config.residualScale ?? config.logitScale) !== undefined,
-  ],
   ['a bias of the output head', (_, { head }) => head.bias],
 ];
 

@@ -30,9 +30,15 @@ export class AttentionGradients {
 
   /**
    * From the gradient with respect to what the heads put out [tokens, heads, headSize] to those with respect to their operands, which
-   * are written to `gradients`. Query heads that share a key head add up in it.
+   * are written to `gradients`. Query heads that share a key head add up in it. A token sees the last `window` positions; all where it is
+   * undefined.
    */
-  run(outputGradient: Pointer, operands: AttentionOperands, gradients: AttentionOperands, tokens: number) {
+  run(
+    outputGradient: Pointer,
+    operands: AttentionOperands,
+    gradients: AttentionOperands,
+    { tokens, window }: { readonly tokens: number; readonly window: number | undefined },
+  ) {
     const { heads, keyValueHeads, headSize } = this.config;
     for (const pointer of [gradients.keys, gradients.values]) {
       this.kernels.float32(pointer, tokens * keyValueHeads * headSize).fill(0);
@@ -40,7 +46,7 @@ export class AttentionGradients {
     for (let head = 0; head < heads; head++) {
       for (let first = 0; first < tokens; first += queryTile) {
         const rows = Math.min(queryTile, tokens - first);
-        this.runTile({ outputGradient, operands, gradients, head, first, rows });
+        this.runTile({ outputGradient, operands, gradients, head, first, rows, window });
       }
     }
   }
@@ -53,6 +59,7 @@ export class AttentionGradients {
     readonly head: number;
     readonly first: number;
     readonly rows: number;
+    readonly window: number | undefined;
   }): void {
     const { operands, gradients, head, first, rows } = tile;
     const { heads, keyValueHeads, headSize } = this.config;
@@ -79,7 +86,7 @@ export class AttentionGradients {
       right: { ...ofKeys(operands.keys), transposed: true },
       output: probabilities,
     });
-    this.normalizeScores(first, rows);
+    this.normalizeScores(first, rows, tile.window);
     algebra.multiply({
       ...keySums,
       left: { ...probabilities, transposed: true },
@@ -107,17 +114,23 @@ export class AttentionGradients {
     });
   }
 
-  /** From products of queries and keys to probabilities: the causal softmax of those over sqrt(headSize). */
-  private normalizeScores(first: number, rows: number): void {
+  private get scale(): number {
+    return this.config.attentionScale ?? 1 / Math.sqrt(this.config.headSize);
+  }
+
+  /** From products of queries and keys to probabilities: the causal softmax of those times the scale. */
+  private normalizeScores(first: number, rows: number, window = Number.POSITIVE_INFINITY): void {
     const seen = first + rows;
-    const scale = 1 / Math.sqrt(this.config.headSize);
+    const { scale } = this;
     const tile = this.kernels.float32(this.probabilities, rows * seen);
     for (let row = 0; row < rows; row++) {
       const start = row * seen;
       const end = start + first + row + 1;
+      const begin = Math.max(start, end - window);
       let greatest = Number.NEGATIVE_INFINITY;
-      for (let i = start; i < end; i++) greatest = Math.max(greatest, tile[i]!);
-      for (let i = start; i < end; i++) tile[i] = scale * (tile[i]! - greatest);
+      for (let i = begin; i < end; i++) greatest = Math.max(greatest, tile[i]!);
+      for (let i = begin; i < end; i++) tile[i] = scale * (tile[i]! - greatest);
+      tile.fill(Number.NEGATIVE_INFINITY, start, begin);
       tile.fill(Number.NEGATIVE_INFINITY, end, start + seen);
     }
     this.kernels.exponential(this.probabilities, tile.length);
@@ -132,7 +145,7 @@ export class AttentionGradients {
 
   /** Gradients with respect to products of queries and keys, in the place of those with respect to probabilities. */
   private backThroughSoftmax(rows: number, seen: number): void {
-    const scale = 1 / Math.sqrt(this.config.headSize);
+    const { scale } = this;
     const probabilities = this.kernels.float32(this.probabilities, rows * seen);
     const gradients = this.kernels.float32(this.scoreGradients, rows * seen);
     for (let start = 0; start < rows * seen; start += seen) {

@@ -1,10 +1,10 @@
 import { type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
-import type { LinearLayer, ModelConfig } from '@lbs/model-loaders';
+import { type LinearLayer, type ModelConfig, normWidth } from '@lbs/model-loaders';
 import type { BlockComputation } from '../decoder/block-computation.js';
 import type { LayerWeights, LinearWeights } from '../decoder/decoder-weights.js';
 import { applyLinear } from '../decoder/linear-stage.js';
 import { applyNorm, type NormWeights } from '../decoder/norm.js';
-import type { RotaryTables } from '../decoder/rotary-embedding.js';
+import { type RotaryTables, windowOf } from '../decoder/rotary-embedding.js';
 import { AttentionGradients, type AttentionOperands } from './attention-gradients.js';
 import { addNormGradient } from './norm-gradient.js';
 
@@ -13,6 +13,8 @@ export type GradientConsumer = (linear: LinearLayer, gradient: Float32Array) => 
 
 /** One sequence at a block. Arrays are [tokens, hiddenSize]. */
 export interface BlockGradientStep {
+  /** Index of the block. */
+  readonly layer: number;
   readonly weights: LayerWeights;
   /** Hidden states before the block. */
   readonly hidden: Float32Array;
@@ -29,9 +31,8 @@ export interface BlockGradientStep {
 export class BlockGradients {
   private readonly algebra: LinearAlgebra;
   private readonly attention: AttentionGradients;
-  private readonly rotary: RotaryTables;
-  /** The tables of the rotation back. */
-  private readonly inverseRotary: RotaryTables;
+  /** Pointer to the sines [tokens, size / 2] of the rotation back; undefined for a model that rotates nothing. */
+  private readonly inverseSines: Pointer | undefined;
   /** [tokens, hiddenSize]: the residual path before the block, and between attention and feed-forward layer. */
   private readonly input: Pointer;
   private readonly middle: Pointer;
@@ -40,6 +41,10 @@ export class BlockGradients {
   /** [tokens, hiddenSize] gradient of the residual path. */
   private readonly residual: Pointer;
   private readonly operands: AttentionOperands;
+  /** What the norms of queries and keys read. */
+  private readonly projected: Pick<AttentionOperands, 'queries' | 'keys'>;
+  /** [tokens, hiddenSize] gradient with respect to what a branch puts out, where it is scaled. */
+  private readonly branch: Pointer;
   private readonly operandGradients: AttentionOperands;
   /** [tokens, heads, headSize] what the heads put out, later the gradient with respect to it. */
   private readonly attended: Pointer;
@@ -62,9 +67,7 @@ export class BlockGradients {
     const arrayOf = (width: number) => kernels.allocate(4 * tokens * width);
     this.algebra = new LinearAlgebra(kernels);
     this.attention = new AttentionGradients(config, kernels, tokens);
-    const rotary = computation.rotary.tables!;
-    this.rotary = rotary;
-    this.inverseRotary = { ...rotary, sines: arrayOf(headSize / 2) };
+    this.inverseSines = this.invert(computation.rotary.tables, tokens);
     this.input = arrayOf(hiddenSize);
     this.middle = arrayOf(hiddenSize);
     this.normed = arrayOf(hiddenSize);
@@ -76,48 +79,90 @@ export class BlockGradients {
     });
     this.operands = operands();
     this.operandGradients = operands();
+    const { queryNorm, keyNorm } = computation.layout.norms;
+    this.projected = {
+      queries: queryNorm ? arrayOf(heads * headSize) : this.operands.queries,
+      keys: keyNorm ? arrayOf(keyValueHeads * headSize) : this.operands.keys,
+    };
+    this.branch = config.residualScale === undefined ? this.residual : arrayOf(hiddenSize);
     this.attended = arrayOf(heads * headSize);
     this.gate = arrayOf(intermediateSize);
     this.up = arrayOf(intermediateSize);
     this.activation = arrayOf(intermediateSize);
     this.exponentials = kernels.allocate(4 * intermediateSize);
-    const sines = kernels.float32(this.inverseRotary.sines, (tokens * headSize) / 2);
-    sines.set(kernels.float32(rotary.sines, sines.length).map((sine) => -sine));
+  }
+
+  private invert(tables: RotaryTables | undefined, tokens: number): Pointer | undefined {
+    if (!tables) return undefined;
+    const length = (tokens * tables.size) / 2;
+    const inverse = this.kernels.allocate(4 * length);
+    const sines = this.kernels.float32(tables.sines, length).map((sine) => -sine);
+    this.kernels.float32(inverse, length).set(sines);
+    return inverse;
   }
 
   /** Takes the gradient of a sequence from behind a block to before it. */
-  run({ weights, hidden, gradient, onGradient }: BlockGradientStep): void {
+  run(step: BlockGradientStep): void {
+    const { hidden, gradient } = step;
     const { config, kernels } = this;
     const tokens = hidden.length / config.hiddenSize;
     kernels.float32(this.input, hidden.length).set(hidden);
     kernels.float32(this.residual, gradient.length).set(gradient);
-    this.computeAgain(weights, tokens);
-    this.backThroughFeedForward(weights, tokens, onGradient);
-    this.backThroughAttention(weights, tokens, onGradient);
+    this.computeAgain(step, tokens);
+    this.backThroughFeedForward(step, tokens);
+    this.backThroughAttention(step, tokens);
     gradient.set(kernels.float32(this.residual, gradient.length));
   }
 
-  private computeAgain(weights: LayerWeights, tokens: number): void {
-    const { config, kernels, normed, middle, attended } = this;
+  private computeAgain({ layer, weights }: BlockGradientStep, tokens: number): void {
+    const { config, kernels, normed, middle, attended, projected } = this;
     const { queries, keys, values } = this.operands;
-    const { hiddenSize: width, heads, keyValueHeads, headSize } = config;
+    const { hiddenSize: width, heads, keyValueHeads, headSize, attentionScale, residualScale } = config;
     const linear = (name: LinearLayer, input: Pointer, output: Pointer) =>
       applyLinear(kernels, this.weightsOf(weights, name), input, output, tokens);
     const norm = (name: 'attentionNorm' | 'feedForwardNorm', input: Pointer) =>
       applyNorm(kernels, config, weights.norms[name]!, { input, output: normed, tokens, width });
     const shape = { tokens, heads, kvHeads: keyValueHeads, headDim: headSize, start: 0 };
     norm('attentionNorm', this.input);
-    linear('query', normed, queries);
-    linear('key', normed, keys);
+    linear('query', normed, projected.queries);
+    linear('key', normed, projected.keys);
     linear('value', normed, values);
-    kernels.rotate(queries, this.rotary.cosines, this.rotary.sines, shape);
-    kernels.rotate(keys, this.rotary.cosines, this.rotary.sines, { ...shape, heads: keyValueHeads });
-    kernels.attend(queries, keys, values, attended, shape);
+    for (const { name, input, output, heads } of this.normedOperands()) {
+      const rows = this.rowsOf(name, tokens, heads);
+      applyNorm(kernels, config, weights.norms[name]!, { input, output, ...rows });
+    }
+    const tables = this.computation.rotary.of(layer);
+    if (tables) {
+      const rotation = { ...shape, rotaryDim: tables.size };
+      kernels.rotate(queries, tables.cosines, tables.sines, rotation);
+      kernels.rotate(keys, tables.cosines, tables.sines, { ...rotation, heads: keyValueHeads });
+    }
+    const window = windowOf(config, layer);
+    kernels.attend(queries, keys, values, attended, { ...shape, scale: attentionScale, window });
     linear('attentionOutput', attended, middle);
+    if (residualScale !== undefined) kernels.scale(middle, residualScale, tokens * width);
     kernels.add(middle, this.input, tokens * width);
     norm('feedForwardNorm', middle);
     linear('gate', normed, this.gate);
     linear('up', normed, this.up);
+  }
+
+  /** The operands that have a norm, and what it reads and writes. */
+  private normedOperands() {
+    const { projected, operands, config } = this;
+    const { norms } = this.computation.layout;
+    return (
+      [
+        { name: 'queryNorm', input: projected.queries, output: operands.queries, heads: config.heads },
+        { name: 'keyNorm', input: projected.keys, output: operands.keys, heads: config.keyValueHeads },
+      ] as const
+    ).filter(({ name }) => norms[name]);
+  }
+
+  /** What a norm of queries or keys normalizes: heads, or tokens. */
+  private rowsOf(name: 'queryNorm' | 'keyNorm', tokens: number, heads: number) {
+    const width = normWidth(this.config, this.computation.layout, name);
+    return { width, tokens: (tokens * heads * this.config.headSize) / width };
   }
 
   private weightsOf(weights: LayerWeights, linear: LinearLayer): LinearWeights {
@@ -134,13 +179,24 @@ export class BlockGradients {
     this.algebra.multiplyTransposed(matrix, { ...arrays, update });
   }
 
-  private backThroughFeedForward(weights: LayerWeights, tokens: number, onGradient: GradientConsumer): void {
+  /** The gradient with respect to what a branch puts out before it is scaled and added to the residual path. */
+  private branchGradient(tokens: number): Pointer {
+    const { kernels, residual, branch } = this;
+    const { hiddenSize, residualScale } = this.config;
+    if (residualScale === undefined) return residual;
+    kernels.store(residual, branch, 0, tokens, hiddenSize);
+    kernels.scale(branch, residualScale, tokens * hiddenSize);
+    return branch;
+  }
+
+  private backThroughFeedForward({ weights, onGradient }: BlockGradientStep, tokens: number): void {
     const { kernels, gate, up } = this;
     const { hiddenSize, intermediateSize } = this.config;
     const emit = (linear: LinearLayer, gradient: Pointer, width: number) =>
       onGradient(linear, kernels.float32(gradient, tokens * width));
-    emit('down', this.residual, hiddenSize);
-    this.multiplyTransposed(weights, 'down', { input: this.residual, output: this.activation, tokens });
+    const output = this.branchGradient(tokens);
+    emit('down', output, hiddenSize);
+    this.multiplyTransposed(weights, 'down', { input: output, output: this.activation, tokens });
     this.backThroughSwiGlu(tokens);
     emit('up', up, intermediateSize);
     emit('gate', gate, intermediateSize);
@@ -170,31 +226,52 @@ export class BlockGradients {
     }
   }
 
-  private backThroughAttention(weights: LayerWeights, tokens: number, onGradient: GradientConsumer): void {
-    const { kernels, operands, operandGradients, inverseRotary } = this;
-    const { hiddenSize, heads, keyValueHeads, headSize } = this.config;
-    onGradient('attentionOutput', kernels.float32(this.residual, tokens * hiddenSize));
-    this.multiplyTransposed(weights, 'attentionOutput', {
-      input: this.residual,
-      output: this.attended,
-      tokens,
-    });
-    this.attention.run(this.attended, operands, operandGradients, tokens);
+  private backThroughAttention({ layer, weights, onGradient }: BlockGradientStep, tokens: number): void {
+    const { config, kernels, operands, operandGradients } = this;
+    const { hiddenSize, heads, keyValueHeads, headSize } = config;
+    const output = this.branchGradient(tokens);
+    onGradient('attentionOutput', kernels.float32(output, tokens * hiddenSize));
+    this.multiplyTransposed(weights, 'attentionOutput', { input: output, output: this.attended, tokens });
+    const window = windowOf(config, layer);
+    this.attention.run(this.attended, operands, operandGradients, { tokens, window });
     const layers = [
       { linear: 'value', gradient: operandGradients.values, heads: keyValueHeads },
-      { linear: 'key', gradient: operandGradients.keys, heads: keyValueHeads },
-      { linear: 'query', gradient: operandGradients.queries, heads },
+      { linear: 'key', gradient: operandGradients.keys, heads: keyValueHeads, norm: 'keyNorm' },
+      { linear: 'query', gradient: operandGradients.queries, heads, norm: 'queryNorm' },
     ] as const;
-    for (const [i, { linear, gradient, heads }] of layers.entries()) {
-      if (linear !== 'value') {
-        const shape = { tokens, heads, headDim: headSize, start: 0 };
-        kernels.rotate(gradient, inverseRotary.cosines, inverseRotary.sines, shape);
+    const tables = this.computation.rotary.of(layer);
+    for (const [i, { linear, gradient, heads, ...others }] of layers.entries()) {
+      if (linear !== 'value' && tables && this.inverseSines !== undefined) {
+        const shape = { tokens, heads, headDim: headSize, rotaryDim: tables.size, start: 0 };
+        kernels.rotate(gradient, tables.cosines, this.inverseSines, shape);
       }
+      if ('norm' in others) this.backThroughOperandNorm(weights, others.norm, gradient, tokens);
       onGradient(linear, kernels.float32(gradient, tokens * heads * headSize));
       const arrays = { input: gradient, output: this.normed, tokens };
       this.multiplyTransposed(weights, linear, arrays, i === 0 ? 'set' : 'add');
     }
     this.backThroughNorm(this.input, weights.norms.attentionNorm!, tokens);
+  }
+
+  /** From the gradient behind a norm of queries or keys to that before it, in its place; without a norm they are the same. */
+  private backThroughOperandNorm(
+    weights: LayerWeights,
+    name: 'queryNorm' | 'keyNorm',
+    gradient: Pointer,
+    tokens: number,
+  ): void {
+    const operand = this.normedOperands().find((normed) => normed.name === name);
+    if (!operand) return;
+    const { kernels, config } = this;
+    const length = tokens * operand.heads * config.headSize;
+    const before = new Float32Array(length);
+    addNormGradient(before, {
+      input: kernels.float32(operand.input, length),
+      weight: kernels.float32(weights.norms[name]!.weight, this.rowsOf(name, tokens, operand.heads).width),
+      gradient: kernels.float32(gradient, length),
+      epsilon: config.normEpsilon,
+    });
+    kernels.float32(gradient, length).set(before);
   }
 
   /** Adds to the residual path's gradient what came back, in `normed`, to the output of a norm of `input`. */

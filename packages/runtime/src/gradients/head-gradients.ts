@@ -51,7 +51,7 @@ export class HeadGradients {
     onGradient: HeadConsumer,
   ): Float32Array {
     const { kernels } = this;
-    const { hiddenSize, vocabularySize, normEpsilon } = this.config;
+    const { hiddenSize, vocabularySize, normEpsilon, logitScale } = this.config;
     const gradient = new Float32Array(hidden.length);
     const tokens = hidden.length / hiddenSize;
     for (let first = 0; first < tokens; first += tokenTile) {
@@ -65,7 +65,12 @@ export class HeadGradients {
         width: hiddenSize,
       });
       kernels.multiply(head, this.normed, this.logits, rows);
+      const scale = () => {
+        if (logitScale !== undefined) kernels.scale(this.logits, logitScale, rows * vocabularySize);
+      };
+      scale();
       this.backThroughLoss(rows, (row, probabilities) => chooseLabel(first + row, probabilities));
+      scale();
       onGradient(
         kernels.float32(this.normed, rows * hiddenSize),
         kernels.float32(this.logits, rows * vocabularySize),

@@ -129,6 +129,12 @@ describe.each([
   ['heads in groups', {}],
   ['as many key heads as heads', { keyValueHeads: 4 }],
   ['one key head, the embedding as head', { keyValueHeads: 1, heads: 3, tiedEmbeddings: true }],
+  ['norms of queries and keys', { architecture: 'qwen3' }],
+  ['a window', { slidingWindow: 2 }],
+  ['a window in one layer', { slidingWindow: 1, slidingLayers: [false, true] }],
+  ['a layer without rotary embeddings', { rotaryLayers: [true, false] }],
+  ['rotary embeddings of a part of each head', { rotarySize: 2 }],
+  ['scales', { embeddingScale: 0.5, attentionScale: 0.8, residualScale: 0.6, logitScale: 0.7 }],
   ['biases', { queryKeyValueBias: true, attentionOutputBias: true, feedForwardBias: true }],
   [
     'scaled rotary embeddings',
@@ -354,14 +360,10 @@ test.each<[string, Partial<ModelConfig>, RegExp]>([
     { activation: 'geluTanh' },
     /not taken back through another activation than SiLU\..*Choose/,
   ],
-  ['several parts', { norm: 'layer', slidingWindow: 4 }, /through LayerNorm, sliding windows/],
-  [
-    'another layout',
-    { architecture: 'olmo2' },
-    /norms of queries and keys, norms behind.*without a norm before/,
-  ],
+  ['several parts', { norm: 'layer', attentionSoftcap: 4 }, /through LayerNorm, soft caps/],
+  ['another layout', { architecture: 'olmo2' }, /through norms behind.*without a norm before/],
   ['fused matrices', { architecture: 'phi3' }, /fused matrices/],
-  ['scaled logits', { logitScale: 2 }, /scaled embeddings, branches or logits/],
+  ['parallel branches', { parallelResidual: true }, /parallel branches/],
 ])('there are none of a model with %s', async (_, changes, message) => {
   const { source } = randomModel(config, 1);
   const model = await openCalibrationModel({ ...source, config: { ...config, ...changes } });

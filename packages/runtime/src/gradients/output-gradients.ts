@@ -137,6 +137,7 @@ export async function measureOutputGradients(
       }),
       ({ weights, computation }, sequence) => {
         computation.run({
+          layer: index,
           weights,
           hidden: hidden[sequence]!.pop()!,
           gradient: gradients[sequence]!,
@@ -151,10 +152,11 @@ export async function measureOutputGradients(
       },
     );
   }
+  const { embeddingScale } = config;
   for (const gradient of gradients) {
     const embedded = sumsOf(layout.embedding, config.hiddenSize);
     embedded.beginSequence();
-    embedded.add(gradient);
+    embedded.add(embeddingScale === undefined ? gradient : gradient.map((value) => value * embeddingScale));
   }
   return new Map([...sums].reverse().map(([module, sum]) => [module, sum.finish()]));
 }
