@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
+import { exportCommand } from './commands/export.js';
 import { inspectCommand } from './commands/inspect.js';
 import { quantizeCommand } from './commands/quantize.js';
 import { runCommand } from './commands/run.js';
@@ -14,6 +15,7 @@ export function createProgram(): Command {
     .addCommand(quantizeCommand())
     .addCommand(evalCommand())
     .addCommand(runCommand())
+    .addCommand(exportCommand())
     .addCommand(inspectCommand())
     .addCommand(verifyCommand())
     .showHelpAfterError('(lbs --help lists the commands, lbs COMMAND --help its options)');

@@ -126,7 +126,39 @@ def make_dequantized(library: ctypes.CDLL) -> None:
     (FIXTURES / "dequantized.json").write_text(text)
 
 
+def make_quantized(library: ctypes.CDLL) -> None:
+    """Blocks of 32 values as ggml stores them; gguf-py differs in the signs of zeros only."""
+    generator = np.random.default_rng(9)
+    values = generator.standard_normal((20, 32)).astype("<f4")
+    values[4:7] = generator.integers(-20, 21, (3, 32)) * np.array([[0.5], [0.25], [3]])  # Ties.
+    values[7:9] *= generator.random((2, 32)) < 0.1
+    values[9] = 0
+    values[10] = np.abs(values[10])
+    values[11] = -np.abs(values[11])
+    values[12:15] *= np.array([[1e-6], [1e-12], [1e-18]])
+    values[15:17] *= np.array([[6e3], [6e4]])
+    values[17] = -1.5
+    values[18] = generator.standard_t(2, 32)
+    values[19] = np.linspace(-1, 1, 32)
+    vectors = []
+    for name in ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "IQ4_NL"):
+        if name in ("F32", "F16", "BF16"):
+            data = np.ascontiguousarray(quantize(values, Type[name])).view(np.uint8)
+        else:
+            _, width = GGML_QUANT_SIZES[Type[name]]
+            data = np.zeros((len(values), width), dtype=np.uint8)
+            library.ggml_quantize_chunk(
+                ctypes.c_int(Type[name].value), pointer(values), pointer(data), ctypes.c_int64(0),
+                ctypes.c_int64(len(values)), ctypes.c_int64(32), None,
+            )  # fmt: skip
+        vectors.append({"type": name, "bytes": base64.b64encode(data.tobytes()).decode()})
+    result = {"values": base64.b64encode(values.tobytes()).decode(), "types": vectors}
+    (FIXTURES / "quantized.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--ggml", required=True)
-    make_dequantized(ctypes.CDLL(parser.parse_args().ggml))
+    ggml = ctypes.CDLL(parser.parse_args().ggml)
+    make_dequantized(ggml)
+    make_quantized(ggml)
