@@ -9,7 +9,12 @@ import {
   storeMatrix,
   tensorChecksum,
 } from '../../packages/format/dist/index.js';
-import { blobSource, ggufDequantizers, openSafetensors } from '../../packages/model-loaders/dist/index.js';
+import {
+  blobSource,
+  ggufDequantizers,
+  ggufQuantizers,
+  openSafetensors,
+} from '../../packages/model-loaders/dist/index.js';
 import { writeGguf } from './gguf-writer.mjs';
 
 const packages = new URL('../../packages/', import.meta.url);
@@ -364,6 +369,12 @@ export const ggufSeeds = [
 export const ggufBlockSeeds = ggufDequantizers.names.map((name, i) => ({
   bytes: Uint8Array.of(i, ...counting(2 * ggufDequantizers.get(name).bytesPerBlock)),
 }));
+
+/** Blocks of values for each type that can be written; the first byte says which. */
+export const ggufValueSeeds = ggufQuantizers.names.map((_, i) => {
+  const values = Float32Array.from({ length: 64 }, (_value, j) => Math.sin(j * j));
+  return { bytes: Uint8Array.of(i, ...new Uint8Array(values.buffer)) };
+});
 
 /** Two files of one model; and each of them may be in the place of the other. */
 export const ggufShardSeeds = [0, 1].map((no) =>

@@ -18,6 +18,7 @@ import { isInsidePath } from '../../packages/model-loaders/dist/hub/hub-referenc
 import {
   createTokenizer,
   ggufDequantizers,
+  ggufQuantizers,
   hubDirectory,
   openGguf,
   openGgufModel,
@@ -437,6 +438,37 @@ export const targets = [
       const blocks = Math.floor(Math.max(input.length - 1, 0) / bytesPerBlock);
       const values = dequantize(input.slice(1, 1 + blocks * bytesPerBlock));
       promise(values.length === blocks * blockSize, `${values.length} values of ${blocks} blocks`);
+    },
+  },
+  {
+    name: 'gguf-quantizers',
+    share: 2,
+    seeds: seeds.ggufValueSeeds,
+    mutate: byteMutation(),
+    execute(input) {
+      const { names } = ggufQuantizers;
+      const { name, blockSize, bytesPerBlock, quantize } = ggufQuantizers.get(
+        names[(input[0] ?? 0) % names.length],
+      );
+      const elements = Math.floor(Math.max(input.length - 1, 0) / 4 / blockSize) * blockSize;
+      const values = new Float32Array(input.slice(1, 1 + 4 * elements).buffer);
+      const bytes = quantize(values.slice());
+      promise(
+        bytes.length === (elements / blockSize) * bytesPerBlock,
+        `${bytes.length} bytes of ${elements} values`,
+      );
+      // Within the range of scales, what is read again is near what was written.
+      const limit = 2 ** 10;
+      const restored = ggufDequantizers.get(name).dequantize(bytes);
+      for (let i = 0; i < elements; i += blockSize) {
+        const block = values.subarray(i, i + blockSize);
+        if (!block.every((value) => Math.abs(value) < limit)) continue;
+        const greatest = Math.max(...block.map(Math.abs));
+        promise(
+          block.every((value, j) => Math.abs(restored[i + j] - value) <= 0.2 * greatest + 2 ** -16),
+          `the values of a block in ${name}`,
+        );
+      }
     },
   },
   {
