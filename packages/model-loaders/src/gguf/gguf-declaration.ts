@@ -1,5 +1,7 @@
 import type { JsonObject } from '../config/json-file.js';
+import type { ModelConfig } from '../config/model-config.js';
 import type { GgufFields, GgufSizes } from './gguf-fields.js';
+import type { GgufTypedValue } from './gguf-typed-value.js';
 
 /** How llama.cpp stores models of an architecture. */
 export interface GgufDeclaration {
@@ -17,4 +19,6 @@ export interface GgufDeclaration {
    * MalformedFileError.
    */
   configJson(fields: GgufFields, sizes: GgufSizes): JsonObject;
+  /** What files have of a config beside the keys that are the same for all architectures, without the architecture's name. */
+  metadata?(config: ModelConfig): Readonly<Record<string, GgufTypedValue>>;
 }

@@ -1,12 +1,17 @@
-import { InvalidArgumentError, UnsupportedError } from '@lbs/format';
-import { tensorShapes } from '../config/architectures.js';
+import { UnsupportedError } from '@lbs/format';
+import type { Architecture } from '../config/architecture.js';
+import { architectureOf } from '../config/architectures.js';
 import { parseJsonObject } from '../config/json-file.js';
+import type { ModelConfig } from '../config/model-config.js';
 import { type DenseWeights, denseWeightsOf } from '../model/dense-weights.js';
 import type { ModelSource } from '../model/model-source.js';
 import type { CancelOptions } from '../sources/random-access-source.js';
-import { type GgufArchitecture, llamaExport } from './gguf-llama-export.js';
+import { ggufConfigMetadata, rotaryFactorTensors } from './gguf-config-metadata.js';
+import type { GgufDeclaration } from './gguf-declaration.js';
+import { copiedBytes, type GgufWeight, ggufWeightsOf, roundedBytes } from './gguf-model-weights.js';
 import { ggufQuantizers } from './gguf-quantize.js';
 import type { GgufQuantizer } from './gguf-quantizer.js';
+import { assertSameConfig } from './gguf-same-config.js';
 import type { GgufTensorSpec } from './gguf-serialize.js';
 import { ggufTokenizerMetadata } from './gguf-tokenizer-metadata.js';
 import { type GgufTypedMetadata, typed } from './gguf-typed-value.js';
@@ -35,43 +40,62 @@ export interface GgufModelOptions extends CancelOptions {
   readonly type: string;
 }
 
-/** What can be written. */
-const architectures: readonly GgufArchitecture[] = [llamaExport];
-
 /** GGML_QNT_VERSION of ggml.h. */
 const QUANTIZATION_VERSION = 2;
 
-/** Elements that are read and rounded at a time. */
-const PIECE_ELEMENTS = 2 ** 20;
-
 /**
  * The GGUF file of a model: names, row order, metadata and tokenizer as llama.cpp has them. Matrices that the model has in that type are
- * copied; those that it has quantized in another are rounded a second time, and a warning says so. Nothing is read until
- * the bytes are asked for. Throws UnsupportedError for architectures and tokenizers that cannot be written, and
- * InvalidArgumentError for a type that is not known; the bytes throw InvalidArgumentError for a weight that is no finite number, which no block holds.
+ * copied; those that it has quantized in another are rounded a second time, and a warning says so. No weight is read until the bytes
+ * are asked for. Throws UnsupportedError for architectures, options and tokenizers that cannot be written, and
+ * InvalidArgumentError for a type that is not known; the bytes throw InvalidArgumentError for a weight that is no finite
+ * number, which no block holds.
  */
-export function ggufOfModel(model: ModelSource, { type, signal }: GgufModelOptions): GgufModel {
+export async function ggufOfModel(
+  model: ModelSource,
+  { type, signal }: GgufModelOptions,
+): Promise<GgufModel> {
   const quantizer = ggufQuantizers.get(type);
-  const architecture = architectureOf(model);
+  const architecture = architectureOf(model.config.architecture, model.name);
+  const declaration = declarationOf(architecture, model.name);
   const weights = denseWeightsOf(model);
-  const tensors = weightsOf(model, architecture).map(({ name, ggufName, shape }) => {
-    const chosen = typeOf(name, shape, quantizer, model);
-    const order = architecture.rowOrder(name, shape[0] ?? 1, model.config);
-    const copied = model.has(name) && model.tensorInfo(name).dtype === chosen.name;
+  const factors = Array.from(rotaryFactorTensors(model.config), ([name, values]) => ({
+    name,
+    type: 'F32',
+    shape: [values.length],
+    values,
+    async *bytes() {
+      yield new Uint8Array(values.buffer);
+    },
+  }));
+  const tensors = ggufWeightsOf(model, architecture, declaration).map((weight) => {
+    const chosen = typeOf(weight, quantizer, model.config, architecture);
+    const copied =
+      weight.offset === 0 && model.has(weight.name) && model.tensorInfo(weight.name).dtype === chosen.name;
     const bytes = () =>
       copied
-        ? copyOf(model, name, shape, order, { signal })
-        : roundedBytes(model, weights, name, shape, chosen, order, { signal });
-    return { name: ggufName, source: name, type: chosen.name, shape, copied, bytes };
+        ? copiedBytes(model, weight, { signal })
+        : roundedBytes(model, weights, weight, chosen, { signal });
+    return { ...weight, type: chosen.name, copied, bytes };
   });
-  return {
-    metadata: metadataOf(model, architecture, quantizer),
-    tensors: tensors.map(({ name, type: typeName, shape, bytes }) => ({
-      name,
+  const written: readonly GgufModelTensor[] = [
+    ...factors.map(({ name, type: typeName, shape, bytes }) => ({ name, type: typeName, shape, bytes })),
+    ...tensors.map(({ ggufName, type: typeName, shape, bytes }) => ({
+      name: ggufName,
       type: typeName,
       shape,
       bytes,
     })),
+  ];
+  const metadata = metadataOf(model, declaration, quantizer);
+  await assertSameConfig(
+    model,
+    metadata,
+    written,
+    new Map(factors.map(({ name, values }) => [name, values])),
+  );
+  return {
+    metadata,
+    tensors: written,
     warnings: [
       ...requantizationWarnings(
         model,
@@ -80,55 +104,32 @@ export function ggufOfModel(model: ModelSource, { type, signal }: GgufModelOptio
         quantizer,
       ),
       ...blockWarnings(
-        tensors.filter(({ shape }) => shape.length > 1 && shape.at(-1)! % quantizer.blockSize !== 0),
+        tensors.filter(({ shape, type: typeName }) => shape.length > 1 && typeName === 'F16'),
         quantizer,
       ),
     ],
   };
 }
 
-function architectureOf({ config, name }: ModelSource): GgufArchitecture {
-  const architecture = architectures.find((known) => known.name === config.architecture);
-  if (architecture && config.ropeScaling) {
-    throw new UnsupportedError('models with scaled rotary embeddings cannot be written as GGUF', {
-      file: name,
-      mend: 'Convert the model with convert_hf_to_gguf.py of llama.cpp.',
-    });
-  }
-  if (architecture) return architecture;
-  throw new UnsupportedError(`models of the architecture ${config.architecture} cannot be written as GGUF`, {
-    file: name,
-    mend: `Known: ${architectures.map((known) => known.name).join(', ')}. Convert others with convert_hf_to_gguf.py of llama.cpp.`,
-  });
-}
-
-function weightsOf(model: ModelSource, architecture: GgufArchitecture) {
-  const names = architecture.tensorNames(model.config);
-  const shapes = tensorShapes(model.config);
-  for (const name of shapes.keys()) {
-    if (names.has(name)) continue;
-    throw new UnsupportedError('GGUF has no name for this tensor', {
-      file: model.name,
-      tensor: name,
-      mend: 'Convert the model with convert_hf_to_gguf.py of llama.cpp.',
-    });
-  }
-  return [...names].flatMap(([name, ggufName]) => {
-    const shape = shapes.get(name);
-    return shape ? [{ name, ggufName, shape }] : [];
+function declarationOf({ name, gguf }: Architecture, file: string): GgufDeclaration {
+  if (gguf) return gguf;
+  throw new UnsupportedError(`models of the architecture ${name} cannot be written as GGUF`, {
+    file,
+    mend: 'Convert the model with convert_hf_to_gguf.py of llama.cpp.',
   });
 }
 
 /** The type in which a weight is written. */
 function typeOf(
-  name: string,
-  shape: readonly number[],
+  { name, shape }: GgufWeight,
   asked: GgufQuantizer,
-  { config }: ModelSource,
+  config: ModelConfig,
+  architecture: Architecture,
 ): GgufQuantizer {
-  if (shape.length < 2) return ggufQuantizers.get('F32');
+  const { embedding, head, positions } = architecture.layout(config);
+  if (shape.length < 2 || name === `${positions}.weight`) return ggufQuantizers.get('F32');
   if (shape.at(-1)! % asked.blockSize !== 0) return ggufQuantizers.get('F16');
-  const isOutput = name === (config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+  const isOutput = name === `${config.tiedEmbeddings ? embedding : head.module}.weight`;
   return isOutput && bitsPerElement(asked) < 8 ? ggufQuantizers.get('Q8_0') : asked;
 }
 
@@ -138,7 +139,7 @@ function bitsPerElement({ blockSize, bytesPerBlock }: GgufQuantizer): number {
 
 function metadataOf(
   model: ModelSource,
-  architecture: GgufArchitecture,
+  declaration: GgufDeclaration,
   { fileType, blockSize }: GgufQuantizer,
 ): GgufTypedMetadata {
   const fileOf = (name: string) => {
@@ -156,12 +157,12 @@ function metadataOf(
     ['eos', model.config.endOfSequence],
   ] as const;
   return new Map([
-    ['general.architecture', typed.string(architecture.name)],
+    ['general.architecture', typed.string(declaration.name)],
     ['general.type', typed.string('model')],
     ['general.name', typed.string(model.name)],
     ['general.file_type', typed.uint32(fileType)],
     ...(blockSize > 1 ? [['general.quantization_version', typed.uint32(QUANTIZATION_VERSION)] as const] : []),
-    ...architecture.metadata(model.config),
+    ...ggufConfigMetadata(declaration, model.config),
     // The tokenizer's own, where it names them, come behind these.
     ...ids.flatMap(([name, id]) =>
       id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, typed.uint32(id)] as const],
@@ -170,58 +171,7 @@ function metadataOf(
   ]);
 }
 
-async function* copyOf(
-  model: ModelSource,
-  name: string,
-  shape: readonly number[],
-  order: Uint32Array | undefined,
-  options: CancelOptions,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-  if (order) yield reordered(await model.readBytes(name, options), shape[0]!, order);
-  else yield* model.readPieces(name, options);
-}
-
-async function* roundedBytes(
-  model: ModelSource,
-  weights: DenseWeights,
-  name: string,
-  shape: readonly number[],
-  quantizer: GgufQuantizer,
-  order: Uint32Array | undefined,
-  options: CancelOptions,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-  // Rows that move can come from anywhere: such a matrix is one piece.
-  const elements = order ? Number.POSITIVE_INFINITY : PIECE_ELEMENTS;
-  for await (const values of weights.readPieces(name, shape, elements, options)) {
-    options.signal?.throwIfAborted();
-    const other = quantizer.blockSize === 1 ? -1 : values.findIndex((value) => !Number.isFinite(value));
-    if (other >= 0) {
-      throw new InvalidArgumentError(`a weight is ${values[other]}`, {
-        file: model.name,
-        tensor: name,
-        mend: 'Blocks hold finite numbers only: choose F32, F16 or BF16, or check where the model comes from.',
-      });
-    }
-    const bytes = quantizer.quantize(values);
-    yield order ? reordered(bytes, shape[0]!, order) : bytes;
-  }
-}
-
-/** Whole rows move, whatever their type. */
-function reordered(
-  bytes: Uint8Array<ArrayBuffer>,
-  rows: number,
-  order: Uint32Array,
-): Uint8Array<ArrayBuffer> {
-  const target = new Uint8Array(bytes.length);
-  const rowBytes = bytes.length / rows;
-  for (const [to, from] of order.entries()) {
-    target.set(bytes.subarray(from * rowBytes, (from + 1) * rowBytes), to * rowBytes);
-  }
-  return target;
-}
-
-type Written = { readonly source: string; readonly type: string };
+type Written = Pick<GgufWeight, 'name'>;
 
 function requantizationWarnings(
   model: ModelSource,
@@ -231,7 +181,7 @@ function requantizationWarnings(
 ): readonly string[] {
   if (blockSize === 1) return [];
   const formats = new Map<string, number>();
-  for (const { source } of rounded) {
+  for (const { name: source } of rounded) {
     const stored = weights.formatOf(source) ?? model.tensorInfo(source).dtype;
     const isQuantized = weights.formatOf(source) !== undefined || (ggufTypeNamed(stored)?.blockSize ?? 1) > 1;
     if (isQuantized) formats.set(stored, (formats.get(stored) ?? 0) + 1);
@@ -243,8 +193,8 @@ function requantizationWarnings(
 }
 
 function blockWarnings(uneven: readonly Written[], { name, blockSize }: GgufQuantizer): readonly string[] {
-  if (uneven.length === 0) return [];
+  if (uneven.length === 0 || blockSize === 1) return [];
   return [
-    `${uneven.length} matrices such as ${uneven[0]!.source} are F16, because their rows are no whole blocks of ${blockSize} as ${name} needs.`,
+    `${uneven.length} matrices such as ${uneven[0]!.name} are F16, because their rows are no whole blocks of ${blockSize} as ${name} needs.`,
   ];
 }

@@ -13,7 +13,7 @@ import { ggufDequantizers } from './gguf-dequantize.js';
 import { reorderRows, rowOrders } from './gguf-row-order.js';
 
 /** The parts of `blk.N` by what they do. A fused matrix goes by the first layer that it holds. */
-const linearParts: Readonly<Record<string, LinearLayer>> = {
+export const linearParts: Readonly<Record<string, LinearLayer>> = {
   attn_qkv: 'query',
   attn_q: 'query',
   attn_k: 'key',
@@ -24,7 +24,7 @@ const linearParts: Readonly<Record<string, LinearLayer>> = {
   ffn_down: 'down',
 };
 
-const normParts: Readonly<Record<string, BlockNorm>> = {
+export const normParts: Readonly<Record<string, BlockNorm>> = {
   attn_norm: 'attentionNorm',
   attn_q_norm: 'queryNorm',
   attn_k_norm: 'keyNorm',
@@ -33,7 +33,7 @@ const normParts: Readonly<Record<string, BlockNorm>> = {
   post_ffw_norm: 'feedForwardPostNorm',
 };
 
-const partsOfModel: Readonly<Record<string, (layout: DecoderLayout) => string | undefined>> = {
+export const partsOfModel: Readonly<Record<string, (layout: DecoderLayout) => string | undefined>> = {
   token_embd: ({ embedding }) => embedding,
   position_embd: ({ positions }) => positions,
   output_norm: ({ finalNorm }) => finalNorm.module,
@@ -112,7 +112,8 @@ export function tensorsOfGguf(
   };
 }
 
-function isNormWeight(name: string, layout: DecoderLayout): boolean {
+/** Whether a name is that of the weight of a norm. */
+export function isNormWeight(name: string, layout: DecoderLayout): boolean {
   const module = moduleInBlock(name, layout);
   if (module === undefined) return name === `${layout.finalNorm.module}.weight`;
   return name.endsWith('.weight') && Object.values(layout.norms).some((norm) => norm.module === module);

@@ -98,8 +98,8 @@ describe('the reference model as GGUF', () => {
     expect(tensorInfos.some(({ name }) => name === 'output.weight')).toBe(false);
   });
 
-  it('is the same bytes each time', () => {
-    const [first, second] = [0, 1].map(() => ggufOfModel(model, { type: 'Q8_0' }));
+  it('is the same each time', async () => {
+    const [first, second] = await Promise.all([0, 1].map(() => ggufOfModel(model, { type: 'Q8_0' })));
     expect(first!.metadata).toEqual(second!.metadata);
     expect(first!.tensors.map(({ name }) => name)).toEqual(second!.tensors.map(({ name }) => name));
   });
@@ -118,8 +118,49 @@ describe('a changed model', () => {
     });
   };
 
-  it('is refused in a type that is not known', () => {
-    expect(() => ggufOfModel(model, { type: 'Q4_K' })).toThrow(InvalidArgumentError);
+  it('is refused in a type that is not known', async () => {
+    await expect(ggufOfModel(model, { type: 'Q4_K' })).rejects.toThrow(InvalidArgumentError);
+  });
+
+  it.each<[string, Partial<ModelSource['config']>, string]>([
+    ['an architecture that llama.cpp does not have', { architecture: 'opt' }, 'architecture opt cannot'],
+    ['biases that the architecture does not have there', { feedForwardBias: true }, 'feedForwardBias'],
+    [
+      'a factor that its architecture does not have',
+      { embeddingScale: 2 },
+      'embeddingScale is 2: it would be read as missing',
+    ],
+    [
+      'a scaling that llama.cpp does not have',
+      { ropeScaling: { type: 'dynamic', factor: 2, originalContextLength: 256 } },
+      'ropeScaling is an object',
+    ],
+  ])('is refused with %s', async (_, changes, message) => {
+    const changed = change({ config: { ...model.config, ...changes } });
+    await expect(ggufOfModel(changed, { type: 'F16' })).rejects.toThrow(UnsupportedError);
+    await expect(ggufOfModel(changed, { type: 'F16' })).rejects.toThrow(message);
+  });
+
+  it('has the rotary factors that stand for the rule of Llama 3', async () => {
+    const ropeScaling = {
+      type: 'llama3',
+      factor: 8,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 4,
+      originalContextLength: 256,
+    } as const;
+    const { tensors } = await ggufOfModel(change({ config: { ...model.config, ropeScaling } }), {
+      type: 'F16',
+    });
+    const factors = tensors.find(({ name }) => name === 'rope_freqs.weight')!;
+    expect(factors).toMatchObject({ type: 'F32', shape: [32] });
+    for await (const bytes of factors.bytes()) {
+      const values = new Float32Array(bytes.buffer);
+      // Wavelengths below 64 stay, those above 256 are stretched; and between the two it goes up.
+      expect([values[0], values[8], values[31]]).toEqual([1, 1, 8]);
+      expect([...values]).toEqual([...values].sort((a, b) => a - b));
+      expect(new Set(values).size).toBeGreaterThan(2);
+    }
   });
 
   it.each<[string, (json: Record<string, unknown>) => void, string]>([
@@ -138,19 +179,19 @@ describe('a changed model', () => {
       (json) => Object.assign(json, { model: { ...(json['model'] as object), merges: [['a b', 'c']] } }),
       '"a b c"',
     ],
-  ])('is refused with a tokenizer %s', (_, edit, message) => {
+  ])('is refused with a tokenizer %s', async (_, edit, message) => {
     const changed = changedTokenizer(edit);
-    expect(() => ggufOfModel(changed, { type: 'F16' })).toThrow(UnsupportedError);
-    expect(() => ggufOfModel(changed, { type: 'F16' })).toThrow(message);
+    await expect(ggufOfModel(changed, { type: 'F16' })).rejects.toThrow(UnsupportedError);
+    await expect(ggufOfModel(changed, { type: 'F16' })).rejects.toThrow(message);
   });
 
-  it('has tokens for all rows of its embedding, and the chat template', () => {
+  it('has tokens for all rows of its embedding, and the chat template', async () => {
     const tokenizerFiles = new Map([
       ...model.tokenizerFiles,
       ['chat_template.jinja', new TextEncoder().encode('{{ messages }}')],
     ]);
     const config = { ...model.config, vocabularySize: 4100 };
-    const { metadata } = ggufOfModel(change({ config, tokenizerFiles }), { type: 'F16' });
+    const { metadata } = await ggufOfModel(change({ config, tokenizerFiles }), { type: 'F16' });
     const values = (key: string) => {
       const value = metadata.get(key);
       return value?.type === 'array' ? value.values.slice(4096) : value?.value;
@@ -178,9 +219,9 @@ describe('a changed model', () => {
     await copy.close();
   });
 
-  it('is F16 where rows are no whole blocks, and says so', () => {
+  it('is F16 where rows are no whole blocks, and says so', async () => {
     const config = { ...model.config, intermediateSize: 770 };
-    const { tensors, warnings } = ggufOfModel(change({ config }), { type: 'Q4_0' });
+    const { tensors, warnings } = await ggufOfModel(change({ config }), { type: 'Q4_0' });
     expect(tensors.find(({ name }) => name === 'blk.0.ffn_down.weight')?.type).toBe('F16');
     expect(tensors.find(({ name }) => name === 'blk.0.ffn_up.weight')?.type).toBe('Q4_0');
     expect(warnings).toEqual([
@@ -198,12 +239,12 @@ describe('a model that is quantized already', () => {
     const again = await openModel(copy!);
     for (const name of source.tensorNames)
       expect(haveSameBytes(await again.readBytes(name), await source.readBytes(name)), name).toBe(true);
-    const { warnings } = ggufOfModel(source, { type: 'IQ4_NL' });
+    const { warnings } = await ggufOfModel(source, { type: 'IQ4_NL' });
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(
       '42 matrices are quantized as Q4_1 already and are rounded again to IQ4_NL',
     );
-    expect(ggufOfModel(source, { type: 'F32' }).warnings).toEqual([]);
+    expect((await ggufOfModel(source, { type: 'F32' })).warnings).toEqual([]);
     await source.close();
     await again.close();
   });

@@ -26,7 +26,7 @@ export async function writeGguf(
   model: ModelSource,
   { onProgress, ...options }: WriteGgufOptions,
 ): Promise<WrittenGguf> {
-  const { metadata, tensors, warnings } = ggufOfModel(model, options);
+  const { metadata, tensors, warnings } = await ggufOfModel(model, options);
   const bytes = await writeGgufFile(path, metadata, tensors, { signal: options.signal, onProgress });
   return { bytes, tensors: tensors.length, warnings };
 }

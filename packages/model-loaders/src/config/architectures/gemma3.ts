@@ -1,4 +1,5 @@
 import { ggufRotary } from '../../gguf/gguf-rotary.js';
+import { typed } from '../../gguf/gguf-typed-value.js';
 import type { Architecture } from '../architecture.js';
 import { ConfigFields } from '../config-fields.js';
 import { isJsonObject } from '../json-file.js';
@@ -69,6 +70,11 @@ export const gemma3Text: Architecture = {
       sliding_window_pattern: fields.optionalSize('attention.sliding_window_pattern', 6),
       query_pre_attn_scalar: queryScalar(sizes, 62),
     }),
+    metadata({ slidingLayers = [] }) {
+      // Every so manieth layer has no window.
+      const period = slidingLayers.indexOf(false) + 1;
+      return period === 0 ? {} : { 'attention.sliding_window_pattern': typed.uint32(period) };
+    },
   },
 };
 

@@ -1,4 +1,5 @@
 import { ggufPartialRotary } from '../../gguf/gguf-rotary.js';
+import { typed } from '../../gguf/gguf-typed-value.js';
 import type { Architecture } from '../architecture.js';
 import { ConfigFields } from '../config-fields.js';
 import { readActivation, readSizes } from '../read-sizes.js';
@@ -71,5 +72,6 @@ export const gptNeoX: Architecture = {
         use_parallel_residual: fields.boolean('use_parallel_residual', true),
       };
     },
+    metadata: ({ parallelResidual = false }) => ({ use_parallel_residual: typed.bool(parallelResidual) }),
   },
 };

@@ -1,4 +1,5 @@
 import { ggufRotary } from '../../gguf/gguf-rotary.js';
+import { typed } from '../../gguf/gguf-typed-value.js';
 import type { Architecture } from '../architecture.js';
 import { llamaLayout } from '../llama-layout.js';
 import { readBiases } from '../read-biases.js';
@@ -34,6 +35,12 @@ export const granite: Architecture = {
       attention_multiplier: fields.decimal('attention.scale', sizes.head_dim ** -0.5),
       residual_multiplier: fields.decimal('residual_scale', 1),
       logits_scaling: fields.decimal('logit_scale', 1),
+    }),
+    metadata: ({ embeddingScale = 1, attentionScale = 1, residualScale = 1, logitScale = 1 }) => ({
+      embedding_scale: typed.float32(embeddingScale),
+      'attention.scale': typed.float32(attentionScale),
+      residual_scale: typed.float32(residualScale),
+      logit_scale: typed.float32(1 / logitScale),
     }),
   },
 };

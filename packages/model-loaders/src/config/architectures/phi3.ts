@@ -1,4 +1,5 @@
 import { ggufPartialRotary } from '../../gguf/gguf-rotary.js';
+import { typed } from '../../gguf/gguf-typed-value.js';
 import type { Architecture } from '../architecture.js';
 import { consecutiveRows } from '../decoder-layout.js';
 import { llamaLayout } from '../llama-layout.js';
@@ -50,5 +51,6 @@ export const phi3: Architecture = {
       // 0 for none.
       sliding_window: fields.count('attention.sliding_window', 0) || null,
     }),
+    metadata: ({ slidingWindow = 0 }) => ({ 'attention.sliding_window': typed.uint32(slidingWindow) }),
   },
 };

@@ -1,4 +1,5 @@
 import { ggufPartialRotary } from '../../gguf/gguf-rotary.js';
+import { typed } from '../../gguf/gguf-typed-value.js';
 import type { Architecture } from '../architecture.js';
 import { llamaLayout } from '../llama-layout.js';
 import { readSizes } from '../read-sizes.js';
@@ -45,5 +46,6 @@ export const stablelm: Architecture = {
       use_parallel_residual: !fields.hasTensor('blk.0.ffn_norm.weight'),
       qk_layernorm: fields.hasTensor('blk.0.attn_q_norm.weight'),
     }),
+    metadata: ({ parallelResidual = false }) => ({ use_parallel_residual: typed.bool(parallelResidual) }),
   },
 };
