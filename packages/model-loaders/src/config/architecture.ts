@@ -16,4 +16,6 @@ export interface Architecture {
   /** The name of a tensor where some checkpoints have it under another. */
   tensorName?(name: string): string;
   readonly gguf?: GgufDeclaration;
+  /** Name of the architecture as which llama.cpp stores such a model, where it has no name of its own for it. */
+  readonly ggufAs?: string;
 }

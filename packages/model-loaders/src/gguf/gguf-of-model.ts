@@ -56,7 +56,8 @@ export async function ggufOfModel(
 ): Promise<GgufModel> {
   const quantizer = ggufQuantizers.get(type);
   const architecture = architectureOf(model.config.architecture, model.name);
-  const declaration = declarationOf(architecture, model.name);
+  const stored = architectureOf(architecture.ggufAs ?? architecture.name, model.name);
+  const declaration = declarationOf(stored, model.name);
   const weights = denseWeightsOf(model);
   const factors = Array.from(rotaryFactorTensors(model.config), ([name, values]) => ({
     name,
@@ -87,12 +88,9 @@ export async function ggufOfModel(
     })),
   ];
   const metadata = metadataOf(model, declaration, quantizer);
-  await assertSameConfig(
-    model,
-    metadata,
-    written,
-    new Map(factors.map(({ name, values }) => [name, values])),
-  );
+  const config = { ...model.config, architecture: stored.name };
+  const factorsByName = new Map(factors.map(({ name, values }) => [name, values]));
+  await assertSameConfig(config, model.name, metadata, written, factorsByName);
   return {
     metadata,
     tensors: written,

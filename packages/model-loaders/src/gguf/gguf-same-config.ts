@@ -1,7 +1,6 @@
 import { UnsupportedError } from '@lbs/format';
 import { describeValue } from '../config/json-file.js';
 import type { ModelConfig } from '../config/model-config.js';
-import type { ModelSource } from '../model/model-source.js';
 import { parseGgufConfig } from './gguf-config.js';
 import type { GgufValue } from './gguf-metadata.js';
 import type { GgufTensorSpec } from './gguf-serialize.js';
@@ -9,7 +8,8 @@ import type { GgufTypedMetadata } from './gguf-typed-value.js';
 
 /** Throws UnsupportedError unless the config that is read from the file will be that of the model. */
 export async function assertSameConfig(
-  { config, name: file }: Pick<ModelSource, 'config' | 'name'>,
+  config: ModelConfig,
+  file: string,
   metadata: GgufTypedMetadata,
   tensors: readonly GgufTensorSpec[],
   factors: ReadonlyMap<string, Float32Array<ArrayBuffer>>,

@@ -124,6 +124,11 @@ describe('a changed model', () => {
 
   it.each<[string, Partial<ModelSource['config']>, string]>([
     ['an architecture that llama.cpp does not have', { architecture: 'opt' }, 'architecture opt cannot'],
+    [
+      'a window that Llama does not have',
+      { architecture: 'mistral', slidingWindow: 64 },
+      'slidingWindow is 64',
+    ],
     ['biases that the architecture does not have there', { feedForwardBias: true }, 'feedForwardBias'],
     [
       'a factor that its architecture does not have',
@@ -139,6 +144,14 @@ describe('a changed model', () => {
     const changed = change({ config: { ...model.config, ...changes } });
     await expect(ggufOfModel(changed, { type: 'F16' })).rejects.toThrow(UnsupportedError);
     await expect(ggufOfModel(changed, { type: 'F16' })).rejects.toThrow(message);
+  });
+
+  it('is a Llama where llama.cpp has no other name for it', async () => {
+    const config = { ...model.config, architecture: 'mistral' };
+    const { metadata, tensors } = await ggufOfModel(change({ config }), { type: 'F16' });
+    expect(metadata.get('general.architecture')).toEqual({ type: 'string', value: 'llama' });
+    const llama = await ggufOfModel(model, { type: 'F16' });
+    expect(tensors.map(({ name }) => name)).toEqual(llama.tensors.map(({ name }) => name));
   });
 
   it('has the rotary factors that stand for the rule of Llama 3', async () => {

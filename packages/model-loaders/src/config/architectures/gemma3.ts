@@ -98,4 +98,5 @@ export const gemma3: Architecture = {
     name
       .replace(/^(language_model\.model|model\.language_model)\./, 'model.')
       .replace(/^language_model\.lm_head\./, 'lm_head.'),
+  ggufAs: 'gemma3_text',
 };

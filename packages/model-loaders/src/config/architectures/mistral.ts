@@ -3,7 +3,7 @@ import { llamaLayout } from '../llama-layout.js';
 import { given, readSizes } from '../read-sizes.js';
 import { readRotary } from '../rotary-scaling.js';
 
-/** Mistral (arXiv 2310.06825): Llama with a sliding window. llama.cpp stores it as Llama. */
+/** Mistral (arXiv 2310.06825): Llama with a sliding window. llama.cpp stores it as Llama, which has none. */
 export const mistral: Architecture = {
   name: 'mistral',
   readConfig(fields) {
@@ -13,4 +13,5 @@ export const mistral: Architecture = {
     return { ...sizes, ...readRotary(fields, sizes), ...given({ slidingWindow }) };
   },
   layout: llamaLayout,
+  ggufAs: 'llama',
 };
