@@ -1,6 +1,7 @@
 import { InvalidArgumentError, UnsupportedError } from '@lbs/format';
 import type { Architecture } from '../config/architecture.js';
 import { tensorShapes } from '../config/architectures.js';
+import { moduleInBlock } from '../config/decoder-layout.js';
 import type { DenseWeights } from '../model/dense-weights.js';
 import type { ModelSource } from '../model/model-source.js';
 import type { CancelOptions } from '../sources/random-access-source.js';
@@ -46,8 +47,8 @@ export function ggufWeightsOf(
   return [...names].flatMap(([name, ggufName]) => {
     const shape = shapes.get(name);
     if (!shape) return [];
-    const [, module = ''] = /^\d+\.(.*)\.(?:weight|bias)$/.exec(name.slice(layout.blocks.length + 1)) ?? [];
-    const order = name.startsWith(`${layout.blocks}.`) ? orders.get(module) : undefined;
+    const module = moduleInBlock(name, layout);
+    const order = module === undefined ? undefined : orders.get(module);
     const offset = isNormWeight(name, layout) ? (config.normOffset ?? 0) : 0;
     return [{ name, ggufName, shape, order, offset }];
   });
