@@ -2,8 +2,9 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from '@lbs/format';
 import { ggufQuantizers } from '@lbs/model-loaders';
-import { openModel, type WrittenGguf, writeGguf } from '@lbs/model-loaders/node';
+import { type WrittenGguf, writeGguf } from '@lbs/model-loaders/node';
 import { Command, Option } from 'commander';
+import { modelArgument, openModelArgument } from '../open-model.js';
 import { withInterrupt } from '../options.js';
 import { formatBytes, printResult } from '../print-result.js';
 import { ProgressLine } from '../progress-line.js';
@@ -18,7 +19,7 @@ interface ExportOptions {
 export function exportCommand(): Command {
   return new Command('export')
     .description('Write a model as a GGUF file, for llama.cpp and all that reads its files.')
-    .argument('<model>', 'directory of a model in Hugging Face form, or a GGUF file')
+    .argument('<model>', modelArgument)
     .addOption(
       new Option('--gguf <type>', 'type of the weight matrices')
         .choices(ggufQuantizers.names)
@@ -53,7 +54,7 @@ async function exportModel(
   signal: AbortSignal,
 ): Promise<WrittenGguf> {
   await assertFree(path, output, force ?? false);
-  const model = await openModel(path, { signal });
+  const model = await openModelArgument(path, signal);
   const progress = new ProgressLine('Writing');
   try {
     return await writeGguf(output, model, {
