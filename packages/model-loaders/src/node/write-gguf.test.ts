@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gguf as huggingFaceGguf } from '@huggingface/gguf';
@@ -18,6 +18,7 @@ import { referenceModel } from '../fixtures/paths.js';
 import { ggufDequantizers } from '../gguf/gguf-dequantize.js';
 import { ggufOfModel } from '../gguf/gguf-of-model.js';
 import { ggufQuantizers } from '../gguf/gguf-quantize.js';
+import type { GgufTypedValue } from '../gguf/gguf-typed-value.js';
 import type { ModelSource } from '../model/model-source.js';
 import { openModel } from './open-model.js';
 import { writeGguf } from './write-gguf.js';
@@ -302,6 +303,33 @@ describe('a model that is quantized already', () => {
     const copy = await openModel(path);
     expect(haveSameBytes(await copy.readFloat32(`${name}.weight`), dequantize(matrix))).toBe(true);
     await copy.close();
+  });
+});
+
+describe('a model in several files', () => {
+  it('opens from the first, with the others beside it', async () => {
+    const { metadata, tensors } = await ggufOfModel(model, { type: 'BF16' });
+    const split = (no: number): [string, GgufTypedValue][] => [
+      ['split.no', { type: 'uint16', value: no }],
+      ['split.count', { type: 'uint16', value: 2 }],
+      ['split.tensors.count', { type: 'int32', value: tensors.length }],
+    ];
+    const place = (no: number) => join(directory, `split-0000${no + 1}-of-00002.gguf`);
+    await writeGgufFile(place(0), new Map([...metadata, ...split(0)]), tensors.slice(0, 20));
+    const opening = openModel(place(0));
+    await expect(opening).rejects.toThrow(FileAccessError);
+    await expect(opening).rejects.toThrow('split-00002-of-00002.gguf: the file is missing');
+    await writeGgufFile(place(1), new Map(split(1)), tensors.slice(20));
+    const copy = await openModel(place(0));
+    expect(copy.name).toBe('split');
+    expect(copy.config).toEqual(model.config);
+    expect(copy.weightFiles.map(({ name }) => name)).toEqual([place(0), place(1)]);
+    expect(copy.fileBytes).toBe((await stat(place(0))).size + (await stat(place(1))).size);
+    for (const name of model.tensorNames) {
+      expect(haveSameBytes(await copy.readFloat32(name), await model.readFloat32(name)), name).toBe(true);
+    }
+    await copy.close();
+    for (const { name, read } of copy.weightFiles) await expect(read(0, 1), name).rejects.toThrow();
   });
 });
 
