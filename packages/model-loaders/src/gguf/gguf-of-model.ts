@@ -13,7 +13,8 @@ import { ggufQuantizers } from './gguf-quantize.js';
 import type { GgufQuantizer } from './gguf-quantizer.js';
 import { assertSameConfig } from './gguf-same-config.js';
 import type { GgufTensorSpec } from './gguf-serialize.js';
-import { ggufTokenizerMetadata } from './gguf-tokenizer-metadata.js';
+import type { TokenizerFiles } from './gguf-tokenizer.js';
+import { ggufTokenizerMetadata, lostTokenFlags } from './gguf-tokenizer-metadata.js';
 import { type GgufTypedMetadata, typed } from './gguf-typed-value.js';
 import { ggufTypeNamed } from './gguf-types.js';
 
@@ -87,7 +88,9 @@ export async function ggufOfModel(
       bytes,
     })),
   ];
-  const metadata = metadataOf(model, declaration, quantizer);
+  const tokenizer = tokenizerFilesOf(model);
+  const metadata = metadataOf(model, tokenizer, declaration, quantizer);
+  const lostFlags = lostTokenFlags(tokenizer);
   const config = { ...model.config, architecture: stored.name };
   const factorsByName = new Map(factors.map(({ name, values }) => [name, values]));
   await assertSameConfig(config, model.name, metadata, written, factorsByName);
@@ -105,6 +108,7 @@ export async function ggufOfModel(
         tensors.filter(({ shape, type: typeName }) => shape.length > 1 && typeName === 'F16'),
         quantizer,
       ),
+      ...(lostFlags === undefined ? [] : [lostFlags]),
     ],
   };
 }
@@ -135,11 +139,8 @@ function bitsPerElement({ blockSize, bytesPerBlock }: GgufQuantizer): number {
   return (8 * bytesPerBlock) / blockSize;
 }
 
-function metadataOf(
-  model: ModelSource,
-  declaration: GgufDeclaration,
-  { fileType, blockSize }: GgufQuantizer,
-): GgufTypedMetadata {
+/** The parsed files of the tokenizer, with the chat template wherever it is. */
+function tokenizerFilesOf(model: ModelSource): TokenizerFiles {
   const fileOf = (name: string) => {
     const bytes = model.tokenizerFiles.get(name);
     return bytes && parseJsonObject(bytes, `${model.name}/${name}`);
@@ -149,7 +150,15 @@ function metadataOf(
     ...(chatTemplate && { chat_template: new TextDecoder().decode(chatTemplate) }),
     ...fileOf('tokenizer_config.json'),
   };
-  const tokenizer = { tokenizerJson: fileOf('tokenizer.json') ?? {}, tokenizerConfig };
+  return { tokenizerJson: fileOf('tokenizer.json') ?? {}, tokenizerConfig };
+}
+
+function metadataOf(
+  model: ModelSource,
+  tokenizer: TokenizerFiles,
+  declaration: GgufDeclaration,
+  { fileType, blockSize }: GgufQuantizer,
+): GgufTypedMetadata {
   const ids = [
     ['bos', model.config.beginningOfSequence],
     ['eos', model.config.endOfSequence],

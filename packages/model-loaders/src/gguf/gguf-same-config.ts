@@ -2,9 +2,8 @@ import { UnsupportedError } from '@lbs/format';
 import { describeValue } from '../config/json-file.js';
 import type { ModelConfig } from '../config/model-config.js';
 import { parseGgufConfig } from './gguf-config.js';
-import type { GgufValue } from './gguf-metadata.js';
 import type { GgufTensorSpec } from './gguf-serialize.js';
-import type { GgufTypedMetadata } from './gguf-typed-value.js';
+import { type GgufTypedMetadata, plainMetadata } from './gguf-typed-value.js';
 
 /** Throws UnsupportedError unless the config that is read from the file will be that of the model. */
 export async function assertSameConfig(
@@ -14,17 +13,9 @@ export async function assertSameConfig(
   tensors: readonly GgufTensorSpec[],
   factors: ReadonlyMap<string, Float32Array<ArrayBuffer>>,
 ): Promise<void> {
-  const plain = Array.from(metadata, ([key, value]): [string, GgufValue] => [
-    key,
-    value.type === 'array'
-      ? value.values
-      : value.type === 'float32'
-        ? Math.fround(Number(value.value))
-        : value.value,
-  ]);
   const found = await parseGgufConfig(
     {
-      metadata: new Map(plain),
+      metadata: plainMetadata(metadata),
       tensors: new Map(tensors.map(({ name, type, shape }) => [name, { dtype: type, shape, byteLength: 0 }])),
       readFloat32: async (name) => factors.get(name)!,
     },

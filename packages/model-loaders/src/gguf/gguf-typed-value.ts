@@ -1,3 +1,5 @@
+import type { GgufValue } from './gguf-metadata.js';
+
 /** The types of single metadata values, as the specification names them. */
 export type GgufScalarType =
   | 'uint8'
@@ -34,3 +36,13 @@ export const typed = {
   int32s: (values: readonly number[]): GgufTypedValue => ({ type: 'array', of: 'int32', values }),
   float32s: (values: readonly number[]): GgufTypedValue => ({ type: 'array', of: 'float32', values }),
 };
+
+/** The metadata as they are read from the file. */
+export function plainMetadata(metadata: GgufTypedMetadata): ReadonlyMap<string, GgufValue> {
+  return new Map(
+    Array.from(metadata, ([key, entry]): [string, GgufValue] => {
+      if (entry.type === 'array') return [key, entry.values];
+      return [key, entry.type === 'float32' ? Math.fround(Number(entry.value)) : entry.value];
+    }),
+  );
+}
