@@ -1,0 +1,11 @@
+const headers = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+export default {
+  base: './',
+  server: { headers },
+  preview: { headers },
+  worker: { format: 'es' },
+};
