@@ -24,6 +24,16 @@ export interface EvaluatedModel {
   logits(tokens: readonly number[], first: number, options?: CallOptions): Promise<Float32Array>;
 
   /**
+   * For each continuation of a context its logits, row-major [continuation.length, vocabularySize]: row i is what `logits` gives for the
+   * position before its token i. Models that compute the continuations together are quicker than one call of `logits` for each.
+   */
+  continuations?(
+    context: readonly number[],
+    continuations: readonly (readonly number[])[],
+    options?: CallOptions,
+  ): Promise<readonly Float32Array[]>;
+
+  /**
    * Greedy continuation of the tokens, as text, up to a stop text (left out). Only generation tasks need it.
    */
   generate?(tokens: readonly number[], options: GenerateOptions): Promise<{ readonly text: string }>;

@@ -110,6 +110,36 @@ describe('evaluateMultipleChoice', () => {
     await expect(run).rejects.toMatchObject({ code: 'LBS_EVAL_EMPTY_TEXT' });
   });
 
+  it('scores the choices together where the model can, with the same result', async () => {
+    const items = [
+      { context: 'abc', choices: ['ab', 'c', 'bca'], gold: 1 },
+      { context: 'a', choices: ['a', 'b'], gold: 0 },
+      { context: 'cabcabcabcab', choices: ['a', 'bb'], gold: 1 },
+    ];
+    const alone = bigramModel(table, { contextLength: 8 });
+    const expected = await evaluateMultipleChoice(alone, task(items));
+    const inner = bigramModel(table, { contextLength: 8 });
+    const calls: (readonly number[])[] = [];
+    const together = {
+      ...inner,
+      async continuations(context: readonly number[], continuations: readonly (readonly number[])[]) {
+        calls.push(context);
+        const logits: Float32Array[] = [];
+        for (const continuation of continuations) {
+          const whole = [...context, ...continuation].slice(0, -1);
+          logits.push((await inner.logits(whole, context.length - 1)).slice());
+        }
+        return logits;
+      },
+    };
+    expect(await evaluateMultipleChoice(together, task(items))).toEqual(expected);
+    expect(calls.length).toBe(2);
+    const broken = { ...inner, continuations: async () => [new Float32Array(1)] };
+    await expect(evaluateMultipleChoice(broken, task(items))).rejects.toMatchObject({
+      code: 'LBS_EVAL_WRONG_LOGITS',
+    });
+  });
+
   it('evaluates the first items up to the limit, reports each and stops when aborted', async () => {
     const items = Array<MultipleChoiceItem>(5).fill({ context: 'a', choices: ['a', 'b'], gold: 0 });
     const events: EvaluationProgress[] = [];

@@ -2,7 +2,7 @@ import { encodePair } from './encode-pair.js';
 import { EvaluationError } from './errors.js';
 import type { EvaluatedModel, EvaluationOptions } from './evaluated-model.js';
 import { summarizeRows } from './log-softmax.js';
-import { checkTokens, requestLogits } from './model-calls.js';
+import { checkTokens, requestContinuations, requestLogits } from './model-calls.js';
 import { type Estimate, indexOfMaximum, shareWithStandardError } from './statistics.js';
 import type { MultipleChoiceItem, MultipleChoiceTask } from './task.js';
 
@@ -93,31 +93,82 @@ async function scoreChoices(
   item: MultipleChoiceItem,
   signal: AbortSignal | undefined,
 ): Promise<{ logLikelihoods: number[]; truncated: boolean }> {
-  const logLikelihoods: number[] = [];
-  let truncated = false;
-  for (const choice of item.choices) {
-    const { context, continuation } = encodePair(model, item.context, task.targetDelimiter + choice);
-    if (continuation.length === 0)
-      throw new EvaluationError(
-        'LBS_EVAL_EMPTY_TEXT',
-        `The choice "${choice}" of ${task.task} adds no token to its context. Mend the item or the tokenizer.`,
-      );
-    if (continuation.length > model.contextLength)
-      throw new EvaluationError(
-        'LBS_EVAL_CONTEXT_TOO_LONG',
-        `A choice of ${task.task} has ${continuation.length} tokens, the model's context holds ${model.contextLength}. ` +
-          `Choose a model with a longer context.`,
-      );
-    const whole = [...context, ...continuation];
-    checkTokens(whole, model.vocabularySize);
+  const pairs = item.choices.map((choice) => encodeChoice(model, task, item.context, choice));
+  const fits = pairs.every(({ whole }) => whole.length - 1 <= model.contextLength);
+  const logits =
+    model.continuations && fits
+      ? await scoreTogether(model, pairs, signal)
+      : await scoreEach(model, pairs, signal);
+  return {
+    logLikelihoods: pairs.map(({ continuation }, i) =>
+      logLikelihood(logits[i]!, continuation, model.vocabularySize),
+    ),
+    truncated: !fits,
+  };
+}
+
+/** A choice behind its context. */
+interface EncodedChoice {
+  readonly whole: readonly number[];
+  readonly continuation: readonly number[];
+}
+
+/** Throws EvaluationError for a choice that adds no token, and for one that does not fit the context of the model. */
+function encodeChoice(
+  model: EvaluatedModel,
+  task: MultipleChoiceTask,
+  itemContext: string,
+  choice: string,
+): EncodedChoice {
+  const { context, continuation } = encodePair(model, itemContext, task.targetDelimiter + choice);
+  if (continuation.length === 0)
+    throw new EvaluationError(
+      'LBS_EVAL_EMPTY_TEXT',
+      `The choice "${choice}" of ${task.task} adds no token to its context. Mend the item or the tokenizer.`,
+    );
+  if (continuation.length > model.contextLength)
+    throw new EvaluationError(
+      'LBS_EVAL_CONTEXT_TOO_LONG',
+      `A choice of ${task.task} has ${continuation.length} tokens, the model's context holds ${model.contextLength}. ` +
+        `Choose a model with a longer context.`,
+    );
+  const whole = [...context, ...continuation];
+  checkTokens(whole, model.vocabularySize);
+  return { whole, continuation };
+}
+
+/** Logits before each token of every choice, one call for each. */
+async function scoreEach(
+  model: EvaluatedModel,
+  choices: readonly EncodedChoice[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Float32Array[]> {
+  const logits: Float32Array[] = [];
+  for (const { whole, continuation } of choices) {
     // The last token is only a target; what does not fit is cut from the context's beginning, as in lm-eval.
     const input = whole.slice(0, -1).slice(-model.contextLength);
-    if (input.length < whole.length - 1) truncated = true;
-    const first = input.length - continuation.length;
-    const logits = await requestLogits(model, input, first, signal);
-    logLikelihoods.push(logLikelihood(logits, continuation, model.vocabularySize));
+    // A copy: the next call may overwrite it.
+    logits.push((await requestLogits(model, input, input.length - continuation.length, signal)).slice());
   }
-  return { logLikelihoods, truncated };
+  return logits;
+}
+
+/** The same in one call, for which what the choices have in common is the context. */
+async function scoreTogether(
+  model: EvaluatedModel,
+  choices: readonly EncodedChoice[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Float32Array[]> {
+  const [{ whole: first }] = choices as [EncodedChoice];
+  const most = Math.min(...choices.map(({ whole, continuation }) => whole.length - continuation.length));
+  let shared = 0;
+  while (shared < most && choices.every(({ whole }) => whole[shared] === first[shared])) shared++;
+  if (shared === 0) return scoreEach(model, choices, signal);
+  const branches = choices.map(({ whole }) => whole.slice(shared));
+  const logits = await requestContinuations(model, first.slice(0, shared), branches, signal);
+  return choices.map(({ continuation }, i) =>
+    logits[i]!.subarray((branches[i]!.length - continuation.length) * model.vocabularySize),
+  );
 }
 
 /**

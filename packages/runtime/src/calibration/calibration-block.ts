@@ -115,13 +115,9 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
     }
     const output = to && arrayOf(tokens * to.columns, input);
     for (let position = 0; position < tokens; position += batchTokens) {
-      const batch = {
-        layer: index,
-        weights,
-        cache,
-        tokens: Math.min(batchTokens, tokens - position),
-        position,
-      };
+      const count = Math.min(batchTokens, tokens - position);
+      const parts = [{ tokens: count, position }];
+      const batch = { layer: index, weights, cache, tokens: count, parts };
       const view = (pointer: Pointer, columns: number) => kernels.float32(pointer, batch.tokens * columns);
       const rows = (values: Float32Array, columns: number) =>
         values.subarray(position * columns, (position + batch.tokens) * columns);

@@ -33,7 +33,7 @@ export async function embedSequences(
       const hidden = new Float32Array(tokens.length * hiddenSize);
       for (let position = 0; position < tokens.length; position += batchTokens) {
         const part = tokens.slice(position, position + batchTokens);
-        computation.run(part, position, batch);
+        computation.run(part, [{ tokens: part.length, position }], batch);
         hidden.set(kernels.float32(batch, part.length * hiddenSize), position * hiddenSize);
       }
       return hidden;

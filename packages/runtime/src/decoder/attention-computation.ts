@@ -48,7 +48,7 @@ export class AttentionComputation {
     return { keys: this.kernels.allocate(bytes), values: this.kernels.allocate(bytes) };
   }
 
-  run({ layer, weights, cache, tokens, position, received }: BlockBatch): void {
+  run({ layer, weights, cache, tokens, parts, received }: BlockBatch): void {
     const { config, kernels, queries, keys, values, attended } = this;
     const { heads, keyValueHeads, headSize, attentionClip, attentionScale, attentionSoftcap } = config;
     const keyWidth = keyValueHeads * headSize;
@@ -59,22 +59,28 @@ export class AttentionComputation {
     const { queryNorm, keyNorm } = weights.norms;
     this.normalize(queries, queryNorm, { tokens, heads, perHead: this.normsHeads.queryNorm });
     this.normalize(keys, keyNorm, { tokens, heads: keyValueHeads, perHead: this.normsHeads.keyNorm });
-    const shape = { tokens, heads, kvHeads: keyValueHeads, headDim: headSize, start: position };
     const tables = this.rotary.of(layer);
-    if (tables) {
-      const rotation = { ...shape, rotaryDim: tables.size };
-      kernels.rotate(queries, tables.cosines, tables.sines, rotation);
-      kernels.rotate(keys, tables.cosines, tables.sines, { ...rotation, heads: keyValueHeads });
+    let row = 0;
+    for (const { tokens: count, position: start } of parts) {
+      const queryOffset = 4 * row * heads * headSize;
+      const keyOffset = 4 * row * keyWidth;
+      const shape = { tokens: count, heads, kvHeads: keyValueHeads, headDim: headSize, start };
+      if (tables) {
+        const rotation = { ...shape, rotaryDim: tables.size };
+        kernels.rotate(queries + queryOffset, tables.cosines, tables.sines, rotation);
+        kernels.rotate(keys + keyOffset, tables.cosines, tables.sines, { ...rotation, heads: keyValueHeads });
+      }
+      kernels.store(keys + keyOffset, cache.keys, start, count, keyWidth);
+      kernels.store(values + keyOffset, cache.values, start, count, keyWidth);
+      kernels.attend(queries + queryOffset, cache.keys, cache.values, attended + queryOffset, {
+        ...shape,
+        scale: attentionScale,
+        softcap: attentionSoftcap,
+        window: windowOf(config, layer),
+        received,
+      });
+      row += count;
     }
-    kernels.store(keys, cache.keys, position, tokens, keyWidth);
-    kernels.store(values, cache.values, position, tokens, keyWidth);
-    kernels.attend(queries, cache.keys, cache.values, attended, {
-      ...shape,
-      scale: attentionScale,
-      softcap: attentionSoftcap,
-      window: windowOf(config, layer),
-      received,
-    });
   }
 
   private normalize(

@@ -8,17 +8,24 @@ import { LinearStage } from './linear-stage.js';
 import { applyNorm, type NormWeights } from './norm.js';
 import { RotaryEmbedding } from './rotary-embedding.js';
 
-/** Consecutive tokens of a sequence that go through a block together. */
+/** Consecutive tokens of a batch that follow what the cache holds before `position`, and see nothing of the other parts behind it. */
+export interface BatchPart {
+  readonly tokens: number;
+  /** Position of the first token. */
+  readonly position: number;
+}
+
+/** Tokens that go through a block together. */
 export interface BlockBatch {
   /** Index of the block. */
   readonly layer: number;
   readonly weights: LayerWeights;
-  /** Holds the keys and values of all earlier positions; those of the batch are added. */
+  /** Holds the keys and values of all earlier positions; those of each part are added, in order. */
   readonly cache: KeyValueCache;
   /** At most `batchTokens`. */
   readonly tokens: number;
-  /** Position of the first token. */
-  readonly position: number;
+  /** The parts in the order of their tokens, each of which overwrites what the one before put into the cache at its positions and beyond. */
+  readonly parts: readonly BatchPart[];
   /** Where the attention that each position receives is added up. */
   readonly received?: AttentionSums | undefined;
 }

@@ -59,6 +59,11 @@ export interface LoadProgress {
 export interface LoadOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LoadProgress) => void;
+  /**
+   * Leaves the matrices of a GGUF file packed that can have the same values in a number format, so that activations are rounded to 16 bits in their
+   * products. Default true; false computes all of them in float32, in four times the memory.
+   */
+  readonly packed?: boolean;
 }
 
 /** Options of a `WeightLoader`. */
@@ -205,14 +210,14 @@ export class WeightLoader {
 export async function loadWeights(
   model: ModelSource,
   kernels: Kernels,
-  { signal, onProgress }: LoadOptions = {},
+  { signal, onProgress, packed = true }: LoadOptions = {},
 ): Promise<DecoderWeights> {
   const total = tensorShapes(model.config).size;
   let done = 0;
   let bytes = 0;
   const loader = new WeightLoader(model, kernels, {
     signal,
-    packed: true,
+    packed,
     onLoaded(tensor, size) {
       bytes += size;
       onProgress?.({ tensor, done: ++done, total });

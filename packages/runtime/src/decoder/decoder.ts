@@ -2,6 +2,7 @@ import { InvalidArgumentError } from '@lbs/format';
 import { createKernels, type Kernels } from '@lbs/kernels';
 import type { ModelConfig, ModelSource } from '@lbs/model-loaders';
 import { batchTokens } from './batch.js';
+import { planBranches } from './branches.js';
 import { checkTokens, contextLengthOf } from './context.js';
 import { type LoadOptions, loadWeights } from './decoder-weights.js';
 import { eventLoopTurn } from './event-loop-turn.js';
@@ -46,6 +47,15 @@ export interface Decoder {
     blocks: number,
     options?: { signal?: AbortSignal | undefined },
   ): Promise<Float32Array>;
+  /**
+   * For each continuation of a context its logits [continuation.length, vocabulary]: row i is what `logits` gives for the position before its token
+   * i, to the bit. The context is computed once, and the continuations together. Throws InvalidArgumentError as `logits` does.
+   */
+  continuations(
+    context: readonly number[],
+    continuations: readonly (readonly number[])[],
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<Float32Array[]>;
   /** Forgets all tokens, so that the next call computes from the first position. */
   clear(): void;
   /** Ends the threads that were started for it, not those of `kernels` that it was given. It cannot compute from then on. */
@@ -88,7 +98,7 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
       await eventLoopTurn();
       signal?.throwIfAborted();
       const batch = tokens.slice(position, position + batchTokens);
-      forward.run(batch, position, blocks);
+      forward.run(batch, [{ tokens: batch.length, position }], blocks);
       if (blocks === config.layers) cached.push(...batch);
       onBatch(position, batch.length);
     }
@@ -123,6 +133,33 @@ export async function loadDecoder(model: ModelSource, options: DecoderOptions = 
           logits.set(forward.readLogits(skipped, count - skipped), at);
         });
         return logits;
+      }),
+    continuations: (context, continuations, { signal } = {}) =>
+      inTurn(async () => {
+        if (context.length === 0) throw new InvalidArgumentError('the context has no tokens');
+        for (const continuation of continuations)
+          checkTokens([...context, ...continuation.slice(0, -1)], config, contextLength);
+        const from = Math.min(cachedTokens(context), context.length - 1);
+        cached.length = from;
+        const branches = planBranches(context, from, continuations, batchTokens);
+        const rows: Float32Array[] = [];
+        for (const { tokens, parts, firstRow } of branches) {
+          await eventLoopTurn();
+          signal?.throwIfAborted();
+          forward.run(tokens, parts, config.layers);
+          if (firstRow === tokens.length) continue;
+          const logits = forward.readLogits(firstRow, tokens.length - firstRow);
+          for (let at = 0; at < logits.length; at += vocabularySize)
+            rows.push(logits.subarray(at, at + vocabularySize));
+        }
+        cached = [...context];
+        let next = 1;
+        return continuations.map((continuation) => {
+          const result = new Float32Array(continuation.length * vocabularySize);
+          for (let i = 0; i < continuation.length; i++)
+            result.set(rows[i === 0 ? 0 : next++]!, i * vocabularySize);
+          return result;
+        });
       }),
     hiddenStates: (tokens, blocks, { signal } = {}) =>
       inTurn(async () => {

@@ -1,7 +1,7 @@
 import type { Kernels, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import type { KeyValueCache } from './attention-computation.js';
-import { BlockComputation } from './block-computation.js';
+import { type BatchPart, BlockComputation } from './block-computation.js';
 import type { DecoderWeights } from './decoder-weights.js';
 import { applyLinear } from './linear-stage.js';
 import { applyNorm } from './norm.js';
@@ -30,11 +30,11 @@ export class ForwardPass {
     this.logits = kernels.allocate(4 * logitRows * config.vocabularySize);
   }
 
-  /** Takes a batch through so many blocks; its keys and values go to the cache at `position`. */
-  run(tokens: readonly number[], position: number, blocks: number): void {
-    this.embedding.run(tokens, position, this.block.hidden);
+  /** Takes a batch through so many blocks; the keys and values of its parts go to the cache at their positions. */
+  run(tokens: readonly number[], parts: readonly BatchPart[], blocks: number): void {
+    this.embedding.run(tokens, parts, this.block.hidden);
     for (const [layer, weights] of this.weights.layers.slice(0, blocks).entries()) {
-      this.block.run({ layer, weights, cache: this.caches[layer]!, tokens: tokens.length, position });
+      this.block.run({ layer, weights, cache: this.caches[layer]!, tokens: tokens.length, parts });
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Kernels, Matrix, Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import { batchTokens } from './batch.js';
+import type { BatchPart } from './block-computation.js';
 
 /** Brings tokens to their hidden states before the first block, with working memory for one batch. */
 export class TokenEmbedding {
@@ -15,8 +16,8 @@ export class TokenEmbedding {
     this.positionRows = weights.positions && kernels.allocate(4 * batchTokens * config.hiddenSize);
   }
 
-  /** output [tokens, hiddenSize]; the first token has position `position`. */
-  run(tokens: readonly number[], position: number, output: Pointer): void {
+  /** output [tokens, hiddenSize] */
+  run(tokens: readonly number[], parts: readonly BatchPart[], output: Pointer): void {
     const { kernels, config, weights, positionRows } = this;
     const length = tokens.length * config.hiddenSize;
     kernels.gather(weights.embedding, tokens, output);
@@ -25,7 +26,9 @@ export class TokenEmbedding {
     const { positionOffset = 0 } = config;
     kernels.gather(
       weights.positions,
-      tokens.map((_, i) => position + positionOffset + i),
+      parts.flatMap(({ tokens: count, position }) =>
+        Array.from({ length: count }, (_, i) => position + positionOffset + i),
+      ),
       positionRows,
     );
     kernels.add(output, positionRows, length);

@@ -91,6 +91,47 @@ describe('logits', () => {
   });
 });
 
+describe('continuations of a context', () => {
+  const sequence = (step: number, length: number) => Array.from({ length }, (_, i) => (7 + i * step) % 512);
+
+  test('have the logits that they have alone, to the bit', async () => {
+    const decoder = await loadDecoder(source, { contextLength: 400 });
+    for (const [contextTokens, lengths] of [
+      [20, [3, 1, 9, 0, 5]],
+      [1, [4, 4]],
+      [130, [100, 140, 2]],
+      [256, [144, 1]],
+    ] as const) {
+      const context = sequence(31, contextTokens);
+      const continuations = lengths.map((length, i) => sequence(11 + 2 * i, length));
+      const expected: Float32Array[] = [];
+      for (const continuation of continuations) {
+        const whole = [...context, ...continuation].slice(0, -1);
+        const isEmpty = continuation.length === 0;
+        expected.push(isEmpty ? new Float32Array(0) : await decoder.logits(whole, context.length - 1));
+      }
+      decoder.clear();
+      expect(await decoder.continuations(context, continuations)).toEqual(expected);
+      expect(decoder.cachedTokens([...context, 1])).toBe(context.length);
+      // Again, with the context in the cache, and a context that shares its beginning.
+      expect(await decoder.continuations(context, continuations)).toEqual(expected);
+      const next = await decoder.logits([...context, 5], context.length);
+      decoder.clear();
+      expect(next).toEqual(await decoder.logits([...context, 5], context.length));
+    }
+  });
+
+  test('are refused where they do not fit, or there is no context', async () => {
+    await expect(model.continuations([], [[1]])).rejects.toThrow(/the context has no tokens/);
+    await expect(model.continuations([1], [sequence(3, 130)])).rejects.toThrow(
+      /129 tokens do not fit|do not fit/,
+    );
+    await expect(model.continuations([1], [[2, 512, 3]])).rejects.toThrow(/token 512/);
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(model.continuations([1], [[2, 3]], { signal })).rejects.toThrow('enough');
+  });
+});
+
 describe('hidden states', () => {
   test('are those of the model block by block', async () => {
     const calibration = await openCalibrationModel(source);

@@ -26,6 +26,7 @@ export interface LanguageModel {
   encode(text: string): number[];
   decode(tokens: readonly number[]): string;
   logits: Decoder['logits'];
+  continuations: Decoder['continuations'];
   /**
    * What follows a prompt, piece by piece as it is computed; the generator returns what `generate` gives. Leave it early with `break`, or
    * abort its signal. Throws InvalidArgumentError where the prompt is empty or does not fit the context together with `maxTokens`, and for
@@ -65,6 +66,7 @@ export async function loadLanguageModel(
     encode: (text) => [...beginning, ...tokenizer.encode(text)],
     decode: (tokens) => tokenizer.decode(tokens),
     logits: decoder.logits,
+    continuations: decoder.continuations,
     close: decoder.close,
     stream,
     async generate(prompt, generationOptions) {

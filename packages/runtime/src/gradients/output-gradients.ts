@@ -172,7 +172,8 @@ function runBlock(
   const behind = new Float32Array(hidden.length);
   const tokens = hidden.length / hiddenSize;
   for (let position = 0; position < tokens; position += batchTokens) {
-    const batch = { layer, weights, cache, tokens: Math.min(batchTokens, tokens - position), position };
+    const count = Math.min(batchTokens, tokens - position);
+    const batch = { layer, weights, cache, tokens: count, parts: [{ tokens: count, position }] };
     const start = position * hiddenSize;
     const length = batch.tokens * hiddenSize;
     kernels.float32(computation.hidden, length).set(hidden.subarray(start, start + length));
