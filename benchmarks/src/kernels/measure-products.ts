@@ -1,0 +1,145 @@
+import { createKernels, type Kernels } from '@lbs/kernels';
+import { Bench } from 'tinybench';
+import { quantile } from '../speed.js';
+import type { KernelCase, MatrixShape } from './kernel-cases.js';
+import { MemoryReader } from './memory-reader.js';
+import { randomActivations, randomMatrix } from './random-matrix.js';
+
+export interface ProductOptions {
+  readonly shape: MatrixShape;
+  readonly cases: readonly KernelCase[];
+  readonly threads: readonly number[];
+  /** Tokens of a product: 1 for decoding, more for prefill. */
+  readonly tokens: readonly number[];
+  /** Times that everything is measured, in turn. */
+  readonly rounds: number;
+  /** A decoding pass meets copies of the matrix of together at least so many bytes, so that they come from the memory and not from a cache. */
+  readonly streamBytes: number;
+}
+
+/** Seconds of a pass. */
+export interface Seconds {
+  readonly median: number;
+  readonly lowerQuartile: number;
+  readonly upperQuartile: number;
+}
+
+/** A product of one matrix with so many tokens. */
+export interface ProductMeasurement extends MatrixShape {
+  readonly name: string;
+  readonly threads: number;
+  readonly tokens: number;
+  /** Bytes that the matrix takes in the memory. */
+  readonly bytes: number;
+  /** Of one product. */
+  readonly seconds: Seconds;
+}
+
+/** Reading memory from the first to the last byte. */
+export interface BandwidthMeasurement {
+  readonly threads: number;
+  readonly bytes: number;
+  readonly seconds: Seconds;
+}
+
+export interface ShapeMeasurements {
+  readonly products: readonly ProductMeasurement[];
+  readonly bandwidth: readonly BandwidthMeasurement[];
+}
+
+/** One thing that is measured once in every round. */
+interface Pass {
+  readonly prepare?: () => Promise<void>;
+  readonly run: () => void;
+  /** Turns the seconds of a pass into a measurement. */
+  readonly finish: (seconds: Seconds) => void;
+}
+
+/**
+ * Measures all products with matrices of one shape, and the bandwidth beside them, round by round, so that a change of the machine's speed
+ * meets all of them.
+ */
+export async function measureProducts(options: ProductOptions): Promise<ShapeMeasurements> {
+  const products: ProductMeasurement[] = [];
+  const bandwidth: BandwidthMeasurement[] = [];
+  const passes: Pass[] = [];
+  const closed: (() => unknown)[] = [];
+  for (const threads of options.threads) {
+    const reader = await MemoryReader.start(threads, options.streamBytes);
+    closed.push(() => reader.close());
+    passes.push({
+      prepare: () => reader.prepare(),
+      run: () => reader.readOnce(),
+      finish: (seconds) => bandwidth.push({ threads, bytes: reader.bytes, seconds }),
+    });
+    const kernels = await createKernels({ threads });
+    closed.push(() => kernels.close());
+    passes.push(...productPasses(kernels, options, (product) => products.push(product)));
+  }
+  await runPasses(passes, options.rounds);
+  for (const close of closed) await close();
+  return { products, bandwidth };
+}
+
+function productPasses(
+  kernels: Kernels,
+  { shape, cases, tokens, streamBytes }: ProductOptions,
+  add: (product: ProductMeasurement) => void,
+): Pass[] {
+  const { rows, columns } = shape;
+  const mostTokens = Math.max(...tokens);
+  const input = kernels.allocate(4 * mostTokens * columns);
+  const output = kernels.allocate(4 * mostTokens * rows);
+  kernels.float32(input, mostTokens * columns).set(randomActivations(mostTokens * columns));
+  return cases.flatMap(({ name, format }) => {
+    const quantized = format && randomMatrix(format, shape);
+    const load = () =>
+      quantized
+        ? kernels.loadQuantized(quantized)
+        : kernels.loadDense(randomActivations(rows * columns), rows, columns);
+    const matrices = [load()];
+    const { bytes } = matrices[0]!;
+    while (tokens.includes(1) && matrices.length * bytes < streamBytes) matrices.push(load());
+    return tokens.map((count): Pass => {
+      const used = count === 1 ? matrices : matrices.slice(0, 1);
+      return {
+        run() {
+          for (const matrix of used) kernels.multiply(matrix, input, output, count);
+        },
+        finish: (seconds) =>
+          add({
+            ...{ ...shape, name, bytes, tokens: count, threads: kernels.threads },
+            seconds: {
+              median: seconds.median / used.length,
+              lowerQuartile: seconds.lowerQuartile / used.length,
+              upperQuartile: seconds.upperQuartile / used.length,
+            },
+          }),
+      };
+    });
+  });
+}
+
+/** Two rounds before the others warm up: the engine compiles a function anew once it has run often. */
+async function runPasses(passes: readonly Pass[], rounds: number): Promise<void> {
+  const seconds: number[][] = passes.map(() => []);
+  for (let round = -2; round < rounds; round++) {
+    for (const [i, { prepare, run }] of passes.entries()) {
+      const bench = new Bench({ iterations: 1, time: 0, warmup: false, retainSamples: true });
+      bench.add('pass', run, { async: false });
+      await prepare?.();
+      await bench.run();
+      const result = bench.tasks[0]?.result;
+      if (result?.state !== 'completed') throw new Error('a product was not measured');
+      if (round >= 0) seconds[i]!.push(...(result.latency.samples ?? []).map((ms) => ms / 1000));
+    }
+  }
+  for (const [i, { finish }] of passes.entries()) {
+    const ascending = seconds[i]!.sort((a, b) => a - b);
+    finish({
+      median: quantile(ascending, 0.5),
+      lowerQuartile: quantile(ascending, 0.25),
+      upperQuartile: quantile(ascending, 0.75),
+    });
+  }
+}
