@@ -1,42 +1,27 @@
-import { quarterCodes } from './codes';
-import { unitSharedBits } from './shared-codes';
+// The shared code of a block chooses one of 2^s codebooks of 2^b levels, unsigned bytes; the private codes index it. Kinds of codebooks:
+//
+//     void   one for the whole matrix: a vector, [16] levels.
+//     bool   one for each quarter (b = 4): [2^s] vectors.
+//     u8     two for each quarter: for its first 8 columns and for its last, where the nibble of shared bits chooses both. With b = 4
+//            [16 nibbles, 2] vectors; with b < 4 both have room in one, [16 nibbles] vectors, and the last 8 columns index its second half.
 
-// The shared code of a block chooses one of 2^s codebooks of 16 levels, the private codes index it. With blocks of 16 * 2^k columns a
-// quarter has one codebook; with blocks of 8 (`Halves` is bool) it has two.
-
-/** A unit's shared bits, times 16: masked, they are the offset of a codebook. */
+/** Entries of a vector; every index is below 16, where the relaxed instruction does the same. */
 @inline
-export function unitCodebooks<Halves>(shared: usize, unit: u32, blockShift: u32, sharedBits: u32): u64 {
-  if (isBoolean<Halves>()) return (<u64>load<u32>(shared + unit * sharedBits)) << 4;
-  return (<u64>unitSharedBits(shared, unit, blockShift, sharedBits)) << 4;
+function lookUp(table: v128, indices: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? i8x16.relaxed_swizzle(table, indices) : v128.swizzle(table, indices);
 }
 
-/** How far to shift `unitCodebooks` for quarter 1, 2 or 3. */
+/** Half nibbles (codes.ts) whose last 8 columns index the second half of a vector, where `second` is 0x88 in the last 8 bytes. */
 @inline
-export function quarterShift<Halves>(quarter: u32, blockShift: u32, sharedBits: u32): u64 {
-  if (isBoolean<Halves>()) return 2 * quarter * sharedBits;
-  return (quarter >> blockShift) * sharedBits;
+export function selectSecond<B, Kind>(nibbles: v128, second: v128): v128 {
+  return isInteger<Kind>() && !isBoolean<Kind>() && offsetof<B>() < 4 ? v128.or(nibbles, second) : nibbles;
 }
 
-/** The levels of a quarter, whose codebooks `rows` begins with. */
+/** The levels of a quarter's 16 private codes, where `row` is its nibble of shared bits. */
 @inline
-export function codebookLevels<B, Halves>(
-  packed: usize,
-  quarter: i32,
-  low: v128,
-  high: v128,
-  two: v128,
-  one: v128,
-  tables: usize,
-  rows: u64,
-  sharedBits: u64,
-  mask: usize,
-): v128 {
-  const codes = quarterCodes<B>(packed, quarter, low, high, two, one);
-  const first = v128.swizzle(v128.load(tables + (<usize>rows & mask)), codes);
-  if (isBoolean<Halves>()) {
-    const second = v128.swizzle(v128.load(tables + (<usize>(rows >> sharedBits) & mask)), codes);
-    return v128.shuffle<i64>(first, second, 0, 3);
-  }
-  return first;
+export function codebookLevels<B, Kind>(codes: v128, tables: usize, row: usize): v128 {
+  if (isVoid<Kind>()) return lookUp(v128.load(tables), codes);
+  if (isBoolean<Kind>() || offsetof<B>() < 4) return lookUp(v128.load(tables + 16 * row), codes);
+  const pair = tables + 32 * row;
+  return v128.shuffle<i64>(lookUp(v128.load(pair), codes), lookUp(v128.load(pair, 16), codes), 0, 3);
 }

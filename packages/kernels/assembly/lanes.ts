@@ -5,6 +5,13 @@ export function sumLanes(v: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
+/** Sum of the four lanes, int32. */
+@inline
+export function sumLanesI32(v: v128): i32 {
+  const pairs = i32x4.add(v, v128.shuffle<i32>(v, v, 2, 3, 0, 1));
+  return i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
+}
+
 /** Lane i is the sum of the lanes of the i-th vector, float32. */
 @inline
 export function sumOfEachF32(a: v128, b: v128, c: v128, d: v128): v128 {

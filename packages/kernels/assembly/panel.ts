@@ -1,6 +1,6 @@
 import { decodeRow } from './decode-row';
 import { storeLanes, sumOfEachI32 } from './lanes';
-import { QuantizedHeader } from './quantized-header';
+import { QuantizedHeader, recordOf } from './quantized-header';
 import { addSalientColumns, addSalientRows } from './salient';
 
 // A panel is four rows of int16 doubled levels, interleaved by 8 columns: [paddedColumns / 8, 4 rows, 8 columns]. So one stream
@@ -9,44 +9,37 @@ import { addSalientColumns, addSalientRows } from './salient';
 // No int32 overflow: |doubled level - doubled zero-point| <= 510 and |activation code| <= 32767, so the sum over the 64 columns of a chunk is at most
 // 510 * 32767 * 64 < 2^30.
 
+/** The part of a record that belongs to a chunk: scales or zero-points of four rows, of `size` bytes each. */
+@inline
+function chunkPart(m: QuantizedHeader, quad: u32, chunk: u32, offset: u32, size: u32): usize {
+  const chunksPerUnit = 64 / m.chunkColumns;
+  const unit = chunk / chunksPerUnit;
+  return recordOf(m, quad, unit) + offset + 4 * size * (chunk - unit * chunksPerUnit);
+}
+
 /** One row's levels minus its zero-points, which are doubled as the levels are. */
 function decodeLevels(m: QuantizedHeader, row: u32, target: usize): void {
   decodeRow(m, row, target);
-  if (!m.zeroPoints) return;
-  const vectorsPerGroup = (m.chunksPerGroup * m.chunkColumns) >> 3;
-  let zeroPoint = m.zeroPoints + row * m.groups;
-  let left: u32 = 0;
-  let offset: v128 = i64x2.splat(0);
-  for (let vectors = m.units << 3; vectors > 0; vectors--) {
-    if (left == 0) {
-      // Groups that begin behind the last column have no zero-point, and meet activations of 0.
-      if (zeroPoint == m.zeroPoints + (row + 1) * m.groups) return;
-      left = vectorsPerGroup;
-      offset = i16x8.splat(<i16>(2 * <i32>load<u8>(zeroPoint)));
-      zeroPoint++;
+  if (!m.zeroPointOffset) return;
+  const vectors = m.chunkColumns >> 3;
+  const chunks = (m.units << 6) / m.chunkColumns;
+  for (let chunk: u32 = 0; chunk < chunks; chunk++) {
+    const zeroPoint = load<u8>(chunkPart(m, row >> 2, chunk, m.zeroPointOffset, 1) + (row & 3));
+    const offset = i16x8.splat(<i16>(2 * <i32>zeroPoint));
+    for (let vector: u32 = 0; vector < vectors; vector++) {
+      v128.store(target, i16x8.sub(v128.load(target), offset));
+      target += 64;
     }
-    v128.store(target, i16x8.sub(v128.load(target), offset));
-    target += 64;
-    left--;
   }
 }
 
-/** Decodes rows `row` to `row + 3`; rows past the end get the scale 0. */
+/** Decodes rows `row` (a multiple of 4) to `row + 3`; rows past the end have the scale 0. */
 export function decodePanel(m: QuantizedHeader, row: u32, chunks: u32, panel: usize, scales: usize): void {
   for (let i: u32 = 0; i < 4; i++) {
-    const isReal = row + i < m.rows;
-    if (isReal) decodeLevels(m, row + i, panel + 16 * i);
-    let source = m.scales + (row + i) * 4 * m.groups;
-    let target = scales + 4 * i;
-    let left = m.chunksPerGroup;
-    for (let chunk: u32 = 0; chunk < chunks; chunk++) {
-      store<f32>(target, isReal ? load<f32>(source) : 0);
-      target += 16;
-      if (--left == 0) {
-        left = m.chunksPerGroup;
-        source += 4;
-      }
-    }
+    if (row + i < m.rows) decodeLevels(m, row + i, panel + 16 * i);
+  }
+  for (let chunk: u32 = 0; chunk < chunks; chunk++) {
+    v128.store(scales + 16 * chunk, v128.load(chunkPart(m, row >> 2, chunk, m.scaleOffset, 4)));
   }
 }
 
@@ -201,12 +194,11 @@ export function multiplyPanels(
 export function dequantizeRow(header: usize, row: u32, output: usize, panel: usize): void {
   const m = changetype<QuantizedHeader>(header);
   decodeLevels(m, row, panel);
-  const groupColumns = m.chunksPerGroup * m.chunkColumns;
-  const scales = m.scales + row * 4 * m.groups;
-  for (let group: u32 = 0; group < m.groups; group++) {
-    const scale = load<f32>(scales + 4 * group);
-    const end = min((group + 1) * groupColumns, m.columns);
-    for (let column = group * groupColumns; column < end; column++) {
+  const place = row & 3;
+  for (let start: u32 = 0; start < m.columns; start += m.chunkColumns) {
+    const scale = load<f32>(chunkPart(m, row >> 2, start / m.chunkColumns, m.scaleOffset, 4) + 4 * place);
+    const end = min(start + m.chunkColumns, m.columns);
+    for (let column = start; column < end; column++) {
       const level = load<i16>(panel + 64 * (column >> 3) + 2 * (column & 7));
       store<f32>(output + 4 * column, scale * <f32>level);
     }

@@ -1,17 +1,7 @@
 import { QuantizedHeader } from './quantized-header';
 
-/**
- * The shared bits of a unit, the first block's lowest, where a sharing block is 16 * 2^blockShift columns. At most 16 bits are
- * of use; the load may touch 3 bytes behind the row, which the owner of the matrix pads.
- */
-@inline
-export function unitSharedBits(row: usize, unit: u32, blockShift: u32, sharedBits: u32): u32 {
-  const position = ((unit << 2) >> blockShift) * sharedBits;
-  return load<u32>(row + (position >> 3)) >> (position & 7);
-}
-
-// For sharing blocks of 2, 4 or 8 columns a lane would need a shift of its own. Instead each bit is fetched by a choice of byte
-// and a mask of one bit; `patterns` holds both for [quarter, bit].
+// Shared bits that lie anyhow in the bytes of a row's unit: a lane would need a shift of its own. Instead each bit is fetched by a choice of
+// byte and a mask of one bit; `patterns` holds both for [quarter, bit].
 
 @inline
 function sharedBit(bits: v128, pattern: usize, value: v128): v128 {

@@ -1,24 +1,11 @@
-import { quarterCodes } from './codes';
 import { quarterSharedCodes } from './shared-codes';
 
 /**
- * The levels of a quarter whose sharing blocks are shorter than 16 columns: its codes of b + s <= 6 bits (`offsetof<B>()` and
- * `offsetof<S>()`) look into up to four vectors of 16 levels. A swizzle gives 0 for an index past its own 16, so the vectors'
- * answers are or-ed.
+ * The levels, unsigned bytes, of a quarter whose whole codes of b + s <= 6 bits (`offsetof<B>()` and `offsetof<S>()`) look into up to four
+ * vectors of 16 levels. A swizzle gives 0 for an index past its own 16, so the vectors' answers are or-ed.
  */
 @inline
-export function tableLevels<B, S>(
-  packed: usize,
-  quarter: i32,
-  low: v128,
-  high: v128,
-  two: v128,
-  one: v128,
-  sharedBits: v128,
-  patterns: usize,
-  tables: usize,
-): v128 {
-  const privateCodes = quarterCodes<B>(packed, quarter, low, high, two, one);
+export function tableLevels<B, S>(privateCodes: v128, quarter: i32, sharedBits: v128, patterns: usize, tables: usize): v128 {
   const codes = v128.or(i16x8.shl(privateCodes, offsetof<S>()), quarterSharedCodes<S>(sharedBits, quarter, patterns));
   let levels = v128.swizzle(v128.load(tables), codes);
   if (offsetof<B>() + offsetof<S>() > 4) {

@@ -1,109 +1,153 @@
-import { doubledLevels, type NumberFormat } from '@lbs/format';
+import { type NumberFormat, packingUnit } from '@lbs/format';
 
 /** The values of `Decoder` in assembly/quantized-header.ts. */
 export const decoders = {
-  codebook: 0,
-  codebookHalves: 1,
-  table: 2,
-  linear: 3,
-  linearBlocks: 4,
-  linearPattern: 5,
-  lookup: 6,
+  linear: 0,
+  linearPairs: 1,
+  codebook: 2,
+  codebookQuarters: 3,
+  codebookPairs: 4,
+  table: 5,
+  linearPattern: 6,
+  lookup: 7,
 } as const;
 
-/** How a format's codes become doubled levels, with the tables that this takes. */
+/** The last decoder of which the kernel for one token knows the levels. */
+const lastOfVectors = decoders.table;
+
+/** How the shared codes of a unit lie in a row's part of a record. */
+export interface SharedLayout {
+  /** Columns that have one code, a divisor of 64; 64 where a unit has one. */
+  readonly columns: number;
+  /** Bytes for a row. */
+  readonly bytes: number;
+  /** [64 / columns] the bit at which each code begins. */
+  readonly positions: readonly number[];
+}
+
+/** How a format's codes become levels, with the tables that this takes. */
 export interface DecodingPlan {
   readonly decoder: keyof typeof decoders;
-  /** log2(sharing block / 16); 0 where it is of no use. */
-  readonly blockShift: number;
-  /** What one step of the decoded levels is in scales: 0.5 where they are doubled, else 1. */
-  readonly levelUnit: number;
-  /** Vectors of 16 levels in that unit; empty where they do not fit a byte or are not used. */
-  readonly tables: Int8Array;
-  /** [2^N] doubled levels. */
-  readonly lookup: Int16Array;
-  /** Twice the centre of the table. */
-  readonly doubledCentre: number;
-  /** [quarter, bit, byte choice and mask, 16 lanes] for sharing blocks of 2, 4 or 8; else empty. */
+  /** Whether there is a kernel for one token that decodes as it multiplies. */
+  readonly isVector: boolean;
+  /** Absent where no bits are shared, and where they stay as they are stored (`lookup`). */
+  readonly shared?: SharedLayout;
+  /** Vectors of bytes that the decoder looks up: levels, or shared codes for each lane. */
+  readonly tables: Uint8Array;
+  /** [quarter, bit, byte choice and mask, 16 lanes] where shared bits lie anyhow; else empty. */
   readonly patterns: Uint8Array;
 }
 
+const quarterColumns = 16;
+/** The bit at which the nibble of each quarter begins: those of a half are in one byte, see assembly/codes.ts. */
+const quarterNibbles = [0, 8, 4, 12];
+
 /** Follows from the format's declaration alone: the first decoder that can hold it, the fastest first. */
 export function planDecoding(format: NumberFormat): DecodingPlan {
-  const { privateBits: b, sharedBits: s, sharingBlock: g, levelTable } = format;
-  const lookup = doubledLevels(levelTable);
-  const isLinear = levelTable.levels.every((level, code) => level === code);
-  const bytes = byteLevels(format, lookup);
-  const blockShift = s === 0 ? 0 : Math.log2(g / 16);
-  const hasBlocks = Number.isInteger(blockShift) && blockShift >= 0;
-  const hasPattern = s > 0 && (g === 2 || g === 4 || g === 8);
-  const plan = {
-    blockShift: hasBlocks ? blockShift : 0,
-    levelUnit: 0.5,
-    lookup,
-    doubledCentre: 2 * levelTable.centre,
-    tables: new Int8Array(0),
+  const { decoder, ...parts } = chooseDecoder(format);
+  return {
+    decoder,
+    isVector: decoders[decoder] <= lastOfVectors,
+    tables: new Uint8Array(0),
     patterns: new Uint8Array(0),
+    ...parts,
   };
+}
 
-  if (isLinear && s === 0) return { ...plan, decoder: 'linear' };
-  if (b <= 4 && bytes && (hasBlocks || g === 8)) {
-    const decoder = hasBlocks ? 'codebook' : 'codebookHalves';
-    return { ...plan, levelUnit: bytes.unit, decoder, tables: codebooks(format, bytes.levels) };
+function chooseDecoder(
+  format: NumberFormat,
+): Pick<DecodingPlan, 'decoder'> & Partial<Pick<DecodingPlan, 'shared' | 'tables' | 'patterns'>> {
+  const { privateBits: b, sharedBits: s, sharingBlock: g, levelTable } = format;
+  const isLinear = levelTable.levels.every((level, code) => level === code);
+  const hasPairs = (s === 1 || s === 2) && g % 8 === 0;
+  if (s === 0 && isLinear) return { decoder: 'linear' };
+  if (hasPairs && isLinear) {
+    return { decoder: 'linearPairs', shared: pairLayout(s, 8), tables: sharedCodesOfPairs(s) };
   }
-  if (s <= 2 && b + s <= 6 && bytes && hasPattern) {
-    return {
-      ...plan,
-      levelUnit: bytes.unit,
-      decoder: 'table',
-      tables: consecutiveLevels(bytes.levels),
-      patterns: sharedBitPatterns(s, g),
-    };
+  if (s === 0 && b <= 4) return { decoder: 'codebook', tables: codebooks(format, 1, () => [0]) };
+  if (hasPairs && b === 4 && g % quarterColumns === 0) {
+    const tables = codebooks(format, 2 ** s, (code) => [code]);
+    return { decoder: 'codebookQuarters', shared: pairLayout(s, quarterColumns), tables };
   }
-  if (isLinear && hasBlocks) return { ...plan, decoder: 'linearBlocks' };
-  if (isLinear && hasPattern) return { ...plan, decoder: 'linearPattern', patterns: sharedBitPatterns(s, g) };
-  return { ...plan, decoder: 'lookup' };
+  if (hasPairs && b <= 4) {
+    const mask = 2 ** s - 1;
+    const tables = codebooks(format, 16, (nibble) => [nibble & mask, (nibble >> s) & mask]);
+    return { decoder: 'codebookPairs', shared: pairLayout(s, 8), tables };
+  }
+  const shared = s > 0 ? packedLayout(s, greatestPowerOfTwo(g)) : undefined;
+  // Sixteen bytes are read at once.
+  if (shared && shared.bytes <= 16) {
+    const patterns = sharedBitPatterns(s, shared);
+    if (s <= 2 && b + s <= 6) return { decoder: 'table', shared, patterns, tables: wholeTable(format, 64) };
+    if (isLinear) return { decoder: 'linearPattern', shared, patterns };
+  }
+  return { decoder: 'lookup', tables: wholeTable(format, 2 ** (b + s)) };
+}
+
+/** Sharing blocks of so many columns divide a unit, or the other way round; at most 64. */
+function greatestPowerOfTwo(sharingBlock: number): number {
+  return Math.min(packingUnit, sharingBlock & -sharingBlock);
+}
+
+/** A nibble for each quarter: one code, or those of its first and of its last 8 columns. */
+function pairLayout(sharedBits: number, columns: number): SharedLayout {
+  const codes = quarterColumns / columns;
+  const positions = quarterNibbles.flatMap((nibble) =>
+    Array.from({ length: codes }, (_, i) => nibble + i * sharedBits),
+  );
+  return { columns, bytes: 2, positions };
+}
+
+/** One code after the other. */
+function packedLayout(sharedBits: number, columns: number): SharedLayout {
+  const codes = packingUnit / columns;
+  const positions = Array.from({ length: codes }, (_, i) => i * sharedBits);
+  return { columns, bytes: Math.ceil((codes * sharedBits) / 8), positions };
 }
 
 /**
- * The levels as signed bytes: doubled, or as they are where only that fits, which needs a whole centre. Zero-points are
- * taken from doubled levels.
+ * A part of a table for each of `count` nibbles of shared bits: the codebooks {level(2^s h + c)} of the shared codes c that the nibble stands
+ * for, each in vectors of its own where it needs 16 bytes, else two in a vector.
  */
-function byteLevels(
-  { zeroPoint }: NumberFormat,
-  doubled: Int16Array,
-): { levels: Int16Array; unit: number } | undefined {
-  const fits = (level: number) => level >= -128 && level <= 127;
-  if (doubled.every(fits)) return { levels: doubled, unit: 0.5 };
-  const whole = doubled.map((level) => level >> 1);
-  const isExact = doubled.every((level) => level % 2 === 0);
-  return isExact && !zeroPoint && whole.every(fits) ? { levels: whole, unit: 1 } : undefined;
-}
-
-/** Codebook c at vector c: the levels {level(2^s h + c)} of the private codes h. */
-function codebooks({ sharedBits }: NumberFormat, levels: Int16Array): Int8Array {
-  const tables = new Int8Array(16 << sharedBits);
-  for (let code = 0; code < levels.length; code++) {
-    const shared = code & ((1 << sharedBits) - 1);
-    tables[16 * shared + (code >> sharedBits)] = levels[code]!;
+function codebooks(
+  { privateBits, sharedBits, levelTable }: NumberFormat,
+  count: number,
+  codesOf: (nibble: number) => readonly number[],
+): Uint8Array {
+  const codes = codesOf(0).length;
+  const length = codes === 1 || privateBits === 4 ? 16 : 8;
+  const tables = new Uint8Array(count * codes * length);
+  for (let nibble = 0; nibble < count; nibble++) {
+    for (const [i, shared] of codesOf(nibble).entries()) {
+      for (let code = 0; code < 2 ** privateBits; code++) {
+        const place = (nibble * codes + i) * length + code;
+        tables[place] = levelTable.levels[(code << sharedBits) | shared]!;
+      }
+    }
   }
   return tables;
 }
 
-/** The levels in order, filled up to whole vectors. */
-function consecutiveLevels(levels: Int16Array): Int8Array {
-  const tables = new Int8Array(Math.max(16, levels.length));
-  tables.set(levels);
+/** [16 nibbles, 16 lanes] the shared codes of a quarter's columns. */
+function sharedCodesOfPairs(sharedBits: number): Uint8Array {
+  const mask = 2 ** sharedBits - 1;
+  return Uint8Array.from({ length: 256 }, (_, i) => ((i >> 4) >> ((i & 8) === 0 ? 0 : sharedBits)) & mask);
+}
+
+/** The levels in order, filled up to `length`. */
+function wholeTable({ levelTable }: NumberFormat, length: number): Uint8Array {
+  const tables = new Uint8Array(Math.max(length, levelTable.levels.length));
+  tables.set(levelTable.levels);
   return tables;
 }
 
 /** For each quarter of a unit and each bit of a shared code: which byte of the unit's shared bits a lane reads, and its mask. */
-function sharedBitPatterns(sharedBits: number, sharingBlock: number): Uint8Array {
+function sharedBitPatterns(sharedBits: number, { columns, positions }: SharedLayout): Uint8Array {
   const patterns = new Uint8Array(4 * sharedBits * 32);
-  for (let column = 0; column < 64; column++) {
+  for (let column = 0; column < packingUnit; column++) {
     for (let bit = 0; bit < sharedBits; bit++) {
-      const position = Math.floor(column / sharingBlock) * sharedBits + bit;
-      const place = 32 * (Math.floor(column / 16) * sharedBits + bit) + (column % 16);
+      const position = positions[Math.floor(column / columns)]! + bit;
+      const place = 32 * (Math.floor(column / quarterColumns) * sharedBits + bit) + (column % quarterColumns);
       patterns[place] = position >>> 3;
       patterns[place + 16] = 1 << (position & 7);
     }

@@ -1,23 +1,23 @@
 import {
   assertQuantizedMatrix,
-  decodeScales,
   InvalidArgumentError,
-  type NumberFormat,
   packingUnit,
   type QuantizedMatrix,
   rowLayout,
   type SalientWeights,
 } from '@lbs/format';
 import type { Arena, Pointer } from './arena.js';
-import { decoders, planDecoding } from './decoding-plan.js';
+import { type DecodingPlan, decoders, planDecoding } from './decoding-plan.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
+import { type RecordLayout, recordLayout, writeRecords } from './quantized-records.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { DecoderExports } from './wasm-exports.js';
 
-/** Shared bits are read a vector at a time, up to this many bytes behind the last row. */
-const sharedPadding = 16;
-/** What makes signed table entries unsigned. */
-const tableOffset = 128;
+/** Parts of a record are read a vector at a time, up to this many bytes behind the last one. */
+const readAhead = 16;
+/** `Mask.bytes` and `vectorRecordBytes` of assembly/prepared-vector.ts, for int16 activations. */
+const vectorMaskBytes = 144;
+const vectorRecordBytes = 2 * packingUnit + 48;
 /** How many multiplications of a matrix product take as long as one element of these, as measured (0.04 ns each). */
 const elementWork = { quantize: 25, transpose: 10 } as const;
 /** From this number of tokens on, the salient weights meet 16 tokens at a time. */
@@ -37,13 +37,18 @@ export function loadQuantizedMatrix(
 ): [Matrix, MatrixOperations] {
   assertQuantizedMatrix(matrix);
   const { format, rows, columns } = matrix;
+  const plan = planDecoding(format);
+  const layout = recordLayout(matrix, plan);
   const start = arena.mark();
-  const header = writeQuantizedMatrix(arena, matrix);
+  const header = writeQuantizedMatrix(arena, matrix, plan, layout);
   const bytes = arena.mark() - start;
-  const chunkColumns = chunkColumnsOf(format.groupSize);
+  const { chunkColumns, units } = layout;
   const chunks = Math.ceil(columns / chunkColumns);
-  const paddedColumns = packingUnit * rowLayout(format, columns).units;
-  const vectorOffset = chunkColumns === packingUnit ? vectorOffsetOf(format) : undefined;
+  const paddedColumns = packingUnit * units;
+  const isVector = plan.isVector && chunkColumns === packingUnit;
+  // What the sum of the activations counts in doubled levels, for each unit of the zero-point where there are any.
+  const correctionFactor = format.zeroPoint ? -2 : -2 * format.levelTable.centre;
+  const { privateBits, sharedBits } = format;
   const panelBytes = 8 * paddedColumns;
   const scratchBytes = panelBytes + 16 * chunks + 64;
   // The operations must not hold on to `matrix`: its bytes are in the memory now.
@@ -81,12 +86,10 @@ export function loadQuantizedMatrix(
     arena.withScratch(() => {
       const [codes, scales] = quantizeActivations(input, tokens);
       const work = { count: rows, step: rowBlock, work: columns * tokens };
-      if (tokens === 1 && vectorOffset !== undefined) {
-        const corrections = arena.allocate(16 * chunks);
-        wasm.prepareVector(codes, chunks, vectorOffset, corrections);
-        pool.split('multiplyVector', work, (first, end) => {
-          return [header, input, codes, scales, corrections, output, first, end];
-        });
+      if (tokens === 1 && isVector) {
+        const x = arena.allocate(vectorMaskBytes + vectorRecordBytes * units);
+        wasm.prepareVector(codes, scales, units, correctionFactor, privateBits, sharedBits, x);
+        pool.split('multiplyVector', work, (first, end) => [header, input, x, output, first, end]);
         return;
       }
       const transposed = hasSalient && tokens >= leastTransposedTokens ? transposeTokens(input, tokens) : 0;
@@ -103,46 +106,27 @@ export function loadQuantizedMatrix(
   ];
 }
 
-/**
- * What the one-token kernel takes from its unsigned levels; undefined where it does not know the decoder. Zero-points are
- * a factor of their own, so it is 1 with them.
- */
-function vectorOffsetOf(format: NumberFormat): number | undefined {
-  const { decoder, doubledCentre } = planDecoding(format);
-  if (decoder === 'linear') return format.zeroPoint ? 1 : doubledCentre;
-  const isTable = decoder === 'codebook' || decoder === 'codebookHalves' || decoder === 'table';
-  return isTable && !format.zeroPoint ? tableOffset : undefined;
-}
-
-/** Columns that share one weight scale and one activation scale: gcd(64, group size), a multiple of 16. */
-function chunkColumnsOf(groupSize: number): number {
-  return [64, 32].find((columns) => groupSize % columns === 0) ?? 16;
-}
-
 /** Writes the parts and the `QuantizedHeader` of assembly/quantized-header.ts; returns the header's address. */
-function writeQuantizedMatrix(arena: Arena, matrix: QuantizedMatrix): Pointer {
+function writeQuantizedMatrix(
+  arena: Arena,
+  matrix: QuantizedMatrix,
+  plan: DecodingPlan,
+  layout: RecordLayout,
+): Pointer {
   const { format, rows, columns, salient } = matrix;
-  const row = rowLayout(format, columns);
-  const plan = planDecoding(format);
-  const chunkColumns = chunkColumnsOf(format.groupSize);
-  const packed = copyBytes(arena, matrix.packed);
-  const shared = copyBytes(arena, matrix.shared, sharedPadding);
-  const levelScales = decodeScales(matrix).map((scale) => scale * plan.levelUnit);
-  const scales = copyBytes(arena, bytesOf(levelScales));
-  const zeroPoints = matrix.zeroPoints ? copyBytes(arena, matrix.zeroPoints) : 0;
-  const tables = copyBytes(arena, bytesOf(plan.tables));
-  const unsignedTables = copyBytes(
-    arena,
-    Uint8Array.from(plan.tables, (level) => level + tableOffset),
-  );
-  const lookup = copyBytes(arena, bytesOf(plan.lookup));
+  const recordBytes = layout.quads * layout.units * layout.bytes;
+  const records = arena.allocate(recordBytes + readAhead);
+  writeRecords(arena.uint8(records, recordBytes).fill(0), matrix, plan, layout);
+  const sharedRows = plan.decoder === 'lookup' ? copyBytes(arena, matrix.shared, readAhead) : 0;
+  const tables = copyBytes(arena, plan.tables);
   const patterns = copyBytes(arena, plan.patterns);
   const salientParts = salient ? copySalient(arena, salient, rows, columns) : [0, 0, 0];
   const fields = [
-    ...[rows, columns, row.units, chunkColumns, format.groupSize / chunkColumns, row.groups],
-    ...[format.privateBits, format.sharedBits, format.sharingBlock, decoders[plan.decoder], plan.blockShift],
-    ...[plan.doubledCentre, packed, shared, row.sharedBytes, scales, zeroPoints],
-    ...[tables, unsignedTables, lookup, patterns],
+    ...[0, rows, columns, layout.units, layout.chunkColumns],
+    ...[format.privateBits, format.sharedBits, format.sharingBlock, decoders[plan.decoder]],
+    ...[2 * format.levelTable.centre, records, layout.bytes, plan.shared?.bytes ?? 0],
+    ...[layout.sharedOffset, layout.scaleOffset, layout.zeroPointOffset],
+    ...[sharedRows, rowLayout(format, columns).sharedBytes, tables, patterns],
     ...salientParts,
   ];
   const header = arena.allocate(4 * fields.length);

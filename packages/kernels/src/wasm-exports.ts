@@ -50,13 +50,19 @@ export interface DecodingExports {
     header: number,
     input: number,
     x: number,
-    xScales: number,
-    corrections: number,
     output: number,
     firstRow: number,
     endRow: number,
   ): void;
-  prepareVector(codes: number, units: number, offset: number, corrections: number): void;
+  prepareVector(
+    codes: number,
+    scales: number,
+    units: number,
+    factor: number,
+    privateBits: number,
+    sharedBits: number,
+    target: number,
+  ): void;
   quantizeActivations(
     input: number,
     tokens: number,
