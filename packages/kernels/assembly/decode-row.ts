@@ -14,12 +14,23 @@ import { Decoder, QuantizedHeader, recordOf } from './quantized-header';
 import { quarterSharedCodesOfAny } from './shared-codes';
 import { tableLevels } from './table-levels';
 
-// A decoded row is one of the four of a panel: 8 columns are 16 bytes, the next 8 columns follow after those of the other rows.
+// A decoded row is one of the four of a panel: so many columns are 16 bytes, the next of them follow after those of the other rows. Elements T
+// are int16, levels doubled and less twice the centre; or bytes, the levels themselves.
 const step: usize = 64;
 
-/** Unsigned levels of a quarter, doubled and less twice the centre. */
+/** Bytes from a unit of a row to its next one. */
 @inline
-function storeLevels(levels: v128, doubledCentre: v128, quarter: i32, target: usize): void {
+function unitStep<T>(): usize {
+  return 4 * step * sizeof<T>();
+}
+
+/** Unsigned levels of a quarter. */
+@inline
+function storeLevels<T>(levels: v128, doubledCentre: v128, quarter: i32, target: usize): void {
+  if (sizeof<T>() == 1) {
+    v128.store(target + step * quarter, levels);
+    return;
+  }
   const low = i16x8.extend_low_i8x16_u(levels);
   const high = i16x8.extend_high_i8x16_u(levels);
   v128.store(target + 2 * step * quarter, i16x8.sub(i16x8.shl(low, 1), doubledCentre));
@@ -27,7 +38,7 @@ function storeLevels(levels: v128, doubledCentre: v128, quarter: i32, target: us
 }
 
 @inline
-function decodeCodebook<B, Kind>(m: QuantizedHeader, row: u32, target: usize): void {
+function decodeCodebook<B, Kind, T>(m: QuantizedHeader, row: u32, target: usize): void {
   const mask = nibbleMask<B>();
   const topMask = nibbleTopMask();
   const second = i64x2(0, 0x8888888888888888);
@@ -43,10 +54,10 @@ function decodeCodebook<B, Kind>(m: QuantizedHeader, row: u32, target: usize): v
       const rows = isVoid<Kind>() ? 0 : <usize>load<u8>(shared + half);
       const low = v128.and(nibbles, i8x16.splat(15));
       const high = i8x16.shr_u(nibbles, 4);
-      storeLevels(codebookLevels<B, Kind>(low, m.tables, rows & 15), centre, half, target);
-      storeLevels(codebookLevels<B, Kind>(high, m.tables, rows >> 4), centre, half + 2, target);
+      storeLevels<T>(codebookLevels<B, Kind>(low, m.tables, rows & 15), centre, half, target);
+      storeLevels<T>(codebookLevels<B, Kind>(high, m.tables, rows >> 4), centre, half + 2, target);
     }
-    target += 8 * step;
+    target += unitStep<T>();
   }
 }
 
@@ -57,7 +68,7 @@ function privateCodes<B>(unit: usize, quarter: i32): v128 {
 
 /** Whole codes in a table of at most 64 levels. */
 @inline
-function decodeTable<B, S>(m: QuantizedHeader, row: u32, target: usize): void {
+function decodeTable<B, S, T>(m: QuantizedHeader, row: u32, target: usize): void {
   const tables = m.tables;
   const patterns = m.patterns;
   const centre = i16x8.splat(<i16>m.doubledCentre);
@@ -66,11 +77,11 @@ function decodeTable<B, S>(m: QuantizedHeader, row: u32, target: usize): void {
     const record = recordOf(m, row >> 2, unit);
     const codes = record + 8 * offsetof<B>() * place;
     const bits = v128.load(record + m.sharedOffset + m.sharedBytes * place);
-    storeLevels(tableLevels<B, S>(privateCodes<B>(codes, 0), 0, bits, patterns, tables), centre, 0, target);
-    storeLevels(tableLevels<B, S>(privateCodes<B>(codes, 1), 1, bits, patterns, tables), centre, 1, target);
-    storeLevels(tableLevels<B, S>(privateCodes<B>(codes, 2), 2, bits, patterns, tables), centre, 2, target);
-    storeLevels(tableLevels<B, S>(privateCodes<B>(codes, 3), 3, bits, patterns, tables), centre, 3, target);
-    target += 8 * step;
+    storeLevels<T>(tableLevels<B, S>(privateCodes<B>(codes, 0), 0, bits, patterns, tables), centre, 0, target);
+    storeLevels<T>(tableLevels<B, S>(privateCodes<B>(codes, 1), 1, bits, patterns, tables), centre, 1, target);
+    storeLevels<T>(tableLevels<B, S>(privateCodes<B>(codes, 2), 2, bits, patterns, tables), centre, 2, target);
+    storeLevels<T>(tableLevels<B, S>(privateCodes<B>(codes, 3), 3, bits, patterns, tables), centre, 3, target);
+    target += unitStep<T>();
   }
 }
 
@@ -87,23 +98,23 @@ function withSharedBits(codes: v128, quarter: i32, shared: usize, m: QuantizedHe
 }
 
 @inline
-function decodeLinear<B>(m: QuantizedHeader, row: u32, target: usize): void {
+function decodeLinear<B, T>(m: QuantizedHeader, row: u32, target: usize): void {
   const centre = i16x8.splat(<i16>m.doubledCentre);
   const place = row & 3;
   for (let unit: u32 = 0; unit < m.units; unit++) {
     const record = recordOf(m, row >> 2, unit);
     const codes = record + 8 * offsetof<B>() * place;
     const shared = record + m.sharedOffset + m.sharedBytes * place;
-    storeLevels(withSharedBits(privateCodes<B>(codes, 0), 0, shared, m), centre, 0, target);
-    storeLevels(withSharedBits(privateCodes<B>(codes, 1), 1, shared, m), centre, 1, target);
-    storeLevels(withSharedBits(privateCodes<B>(codes, 2), 2, shared, m), centre, 2, target);
-    storeLevels(withSharedBits(privateCodes<B>(codes, 3), 3, shared, m), centre, 3, target);
-    target += 8 * step;
+    storeLevels<T>(withSharedBits(privateCodes<B>(codes, 0), 0, shared, m), centre, 0, target);
+    storeLevels<T>(withSharedBits(privateCodes<B>(codes, 1), 1, shared, m), centre, 1, target);
+    storeLevels<T>(withSharedBits(privateCodes<B>(codes, 2), 2, shared, m), centre, 2, target);
+    storeLevels<T>(withSharedBits(privateCodes<B>(codes, 3), 3, shared, m), centre, 3, target);
+    target += unitStep<T>();
   }
 }
 
 /** Any format, one weight at a time. Columns past the end stay undecoded: their activations are 0. */
-function decodeLookup(m: QuantizedHeader, row: u32, target: usize): void {
+function decodeLookup<T>(m: QuantizedHeader, row: u32, target: usize): void {
   const shared = m.sharedRows + row * m.sharedStride;
   const sharedBits = m.sharedBits;
   const mask: u32 = (1 << sharedBits) - 1;
@@ -129,55 +140,56 @@ function decodeLookup(m: QuantizedHeader, row: u32, target: usize): void {
         position += sharedBits;
       }
     }
-    const level = 2 * <i32>load<u8>(m.tables + code) - m.doubledCentre;
-    store<i16>(target + step * (column >> 3) + 2 * (column & 7), <i16>level);
+    const level = <i32>load<u8>(m.tables + code);
+    if (sizeof<T>() == 1) store<u8>(target + step * (column >> 4) + (column & 15), <u8>level);
+    else store<i16>(target + step * (column >> 3) + 2 * (column & 7), <i16>(2 * level - m.doubledCentre));
   }
 }
 
-/** Writes one row's levels, doubled and less twice the centre, as int16 into its place of a panel of four rows. */
-export function decodeRow(m: QuantizedHeader, row: u32, target: usize): void {
+/** Writes one row's levels into its place of a panel of four rows. */
+export function decodeRow<T>(m: QuantizedHeader, row: u32, target: usize): void {
   const bits = m.privateBits;
   switch (m.decoder) {
     case Decoder.codebookPairs:
-      if (bits == 4) decodeCodebook<Bits4, u8>(m, row, target);
-      else if (bits == 3) decodeCodebook<Bits3, u8>(m, row, target);
-      else if (bits == 2) decodeCodebook<Bits2, u8>(m, row, target);
-      else decodeCodebook<Bits1, u8>(m, row, target);
+      if (bits == 4) decodeCodebook<Bits4, u8, T>(m, row, target);
+      else if (bits == 3) decodeCodebook<Bits3, u8, T>(m, row, target);
+      else if (bits == 2) decodeCodebook<Bits2, u8, T>(m, row, target);
+      else decodeCodebook<Bits1, u8, T>(m, row, target);
       return;
     case Decoder.codebookQuarters:
-      decodeCodebook<Bits4, bool>(m, row, target);
+      decodeCodebook<Bits4, bool, T>(m, row, target);
       return;
     case Decoder.codebook:
-      if (bits == 4) decodeCodebook<Bits4, void>(m, row, target);
-      else if (bits == 3) decodeCodebook<Bits3, void>(m, row, target);
-      else if (bits == 2) decodeCodebook<Bits2, void>(m, row, target);
-      else decodeCodebook<Bits1, void>(m, row, target);
+      if (bits == 4) decodeCodebook<Bits4, void, T>(m, row, target);
+      else if (bits == 3) decodeCodebook<Bits3, void, T>(m, row, target);
+      else if (bits == 2) decodeCodebook<Bits2, void, T>(m, row, target);
+      else decodeCodebook<Bits1, void, T>(m, row, target);
       return;
     case Decoder.table:
       if (m.sharedBits == 1) {
-        if (bits == 5) decodeTable<Bits5, Bits1>(m, row, target);
-        else if (bits == 4) decodeTable<Bits4, Bits1>(m, row, target);
-        else if (bits == 3) decodeTable<Bits3, Bits1>(m, row, target);
-        else if (bits == 2) decodeTable<Bits2, Bits1>(m, row, target);
-        else decodeTable<Bits1, Bits1>(m, row, target);
+        if (bits == 5) decodeTable<Bits5, Bits1, T>(m, row, target);
+        else if (bits == 4) decodeTable<Bits4, Bits1, T>(m, row, target);
+        else if (bits == 3) decodeTable<Bits3, Bits1, T>(m, row, target);
+        else if (bits == 2) decodeTable<Bits2, Bits1, T>(m, row, target);
+        else decodeTable<Bits1, Bits1, T>(m, row, target);
       } else {
-        if (bits == 4) decodeTable<Bits4, Bits2>(m, row, target);
-        else if (bits == 3) decodeTable<Bits3, Bits2>(m, row, target);
-        else if (bits == 2) decodeTable<Bits2, Bits2>(m, row, target);
-        else decodeTable<Bits1, Bits2>(m, row, target);
+        if (bits == 4) decodeTable<Bits4, Bits2, T>(m, row, target);
+        else if (bits == 3) decodeTable<Bits3, Bits2, T>(m, row, target);
+        else if (bits == 2) decodeTable<Bits2, Bits2, T>(m, row, target);
+        else decodeTable<Bits1, Bits2, T>(m, row, target);
       }
       return;
     case Decoder.lookup:
-      decodeLookup(m, row, target);
+      decodeLookup<T>(m, row, target);
       return;
     default:
-      if (bits == 8) decodeLinear<Bits8>(m, row, target);
-      else if (bits == 7) decodeLinear<Bits7>(m, row, target);
-      else if (bits == 6) decodeLinear<Bits6>(m, row, target);
-      else if (bits == 5) decodeLinear<Bits5>(m, row, target);
-      else if (bits == 4) decodeLinear<Bits4>(m, row, target);
-      else if (bits == 3) decodeLinear<Bits3>(m, row, target);
-      else if (bits == 2) decodeLinear<Bits2>(m, row, target);
-      else decodeLinear<Bits1>(m, row, target);
+      if (bits == 8) decodeLinear<Bits8, T>(m, row, target);
+      else if (bits == 7) decodeLinear<Bits7, T>(m, row, target);
+      else if (bits == 6) decodeLinear<Bits6, T>(m, row, target);
+      else if (bits == 5) decodeLinear<Bits5, T>(m, row, target);
+      else if (bits == 4) decodeLinear<Bits4, T>(m, row, target);
+      else if (bits == 3) decodeLinear<Bits3, T>(m, row, target);
+      else if (bits == 2) decodeLinear<Bits2, T>(m, row, target);
+      else decodeLinear<Bits1, T>(m, row, target);
   }
 }

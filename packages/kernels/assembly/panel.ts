@@ -11,7 +11,7 @@ import { addSalientColumns, addSalientRows } from './salient';
 
 /** The part of a record that belongs to a chunk: scales or zero-points of four rows, of `size` bytes each. */
 @inline
-function chunkPart(m: QuantizedHeader, quad: u32, chunk: u32, offset: u32, size: u32): usize {
+export function chunkPart(m: QuantizedHeader, quad: u32, chunk: u32, offset: u32, size: u32): usize {
   const chunksPerUnit = 64 / m.chunkColumns;
   const unit = chunk / chunksPerUnit;
   return recordOf(m, quad, unit) + offset + 4 * size * (chunk - unit * chunksPerUnit);
@@ -19,7 +19,7 @@ function chunkPart(m: QuantizedHeader, quad: u32, chunk: u32, offset: u32, size:
 
 /** One row's levels minus its zero-points, which are doubled as the levels are. */
 function decodeLevels(m: QuantizedHeader, row: u32, target: usize): void {
-  decodeRow(m, row, target);
+  decodeRow<i16>(m, row, target);
   if (!m.zeroPointOffset) return;
   const vectors = m.chunkColumns >> 3;
   const chunks = (m.units << 6) / m.chunkColumns;
@@ -33,18 +33,23 @@ function decodeLevels(m: QuantizedHeader, row: u32, target: usize): void {
   }
 }
 
+/** Copies the scales [chunks, 4 rows] of a quad. */
+export function copyScales(m: QuantizedHeader, quad: u32, chunks: u32, target: usize): void {
+  for (let chunk: u32 = 0; chunk < chunks; chunk++) {
+    v128.store(target + 16 * chunk, v128.load(chunkPart(m, quad, chunk, m.scaleOffset, 4)));
+  }
+}
+
 /** Decodes rows `row` (a multiple of 4) to `row + 3`; rows past the end have the scale 0. */
 export function decodePanel(m: QuantizedHeader, row: u32, chunks: u32, panel: usize, scales: usize): void {
   for (let i: u32 = 0; i < 4; i++) {
     if (row + i < m.rows) decodeLevels(m, row + i, panel + 16 * i);
   }
-  for (let chunk: u32 = 0; chunk < chunks; chunk++) {
-    v128.store(scales + 16 * chunk, v128.load(chunkPart(m, row >> 2, chunk, m.scaleOffset, 4)));
-  }
+  copyScales(m, row >> 2, chunks, scales);
 }
 
 @inline
-function scaled(sums: v128, weightScales: v128, activationScale: usize): v128 {
+export function scaled(sums: v128, weightScales: v128, activationScale: usize): v128 {
   return f32x4.mul(f32x4.convert_i32x4_s(sums), f32x4.mul(weightScales, v128.load32_splat(activationScale)));
 }
 

@@ -56,6 +56,9 @@ export function multiplyVectorBy<X>(m: QuantizedHeader, input: usize, x: usize, 
     else if (bits == 3) codebook<Bits3, X, void>(m, x, output, first, end);
     else if (bits == 2) codebook<Bits2, X, void>(m, x, output, first, end);
     else codebook<Bits1, X, void>(m, x, output, first, end);
+  } else if (sizeof<X>() == 1) {
+    // Shared bits that lie anyhow cost more than the products.
+    unreachable();
   } else if (m.sharedBits == 1) {
     if (bits == 5) tableRows<Bits5, Bits1, X>(m, x, output, first, end);
     else if (bits == 4) tableRows<Bits4, Bits1, X>(m, x, output, first, end);

@@ -8,6 +8,7 @@ export const wasmModules = [
   { name: 'decoding-relaxed', entry: 'decoding', relaxedSimd: true },
   { name: 'prefill', entry: 'prefill', relaxedSimd: false },
   { name: 'prefill-relaxed', entry: 'prefill', relaxedSimd: true },
+  { name: 'int8-products', entry: 'int8-products', relaxedSimd: true },
   { name: 'packing', entry: 'packing', relaxedSimd: false },
   { name: 'linear-algebra', entry: 'linear-algebra', relaxedSimd: false },
   { name: 'code-search', entry: 'code-search', relaxedSimd: false },

@@ -7,13 +7,15 @@ import type { SimdInstructions } from './simd.js';
 const embedded = {
   decoding: async () => (await import('./generated/decoding-wasm.js')).decodingWasm,
   decodingRelaxed: async () => (await import('./generated/decoding-relaxed-wasm.js')).decodingRelaxedWasm,
+  int8Products: async () => (await import('./generated/int8-products-wasm.js')).int8ProductsWasm,
   prefill: async () => (await import('./generated/prefill-wasm.js')).prefillWasm,
   prefillRelaxed: async () => (await import('./generated/prefill-relaxed-wasm.js')).prefillRelaxedWasm,
 } as const;
 
+/** The files of the modules of a decoder. */
 const filesOf = {
-  plain: ['decoding', 'prefill'],
-  relaxed: ['decodingRelaxed', 'prefillRelaxed'],
+  plain: { decoding: 'decoding', prefill: 'prefill' },
+  relaxed: { decoding: 'decodingRelaxed', prefill: 'prefillRelaxed', int8Products: 'int8Products' },
 } as const;
 
 /** How modules are compiled before they are used. */
@@ -30,14 +32,15 @@ export async function compileDecoder({
   simd,
   served = {},
 }: CompileOptions): Promise<CompiledModules> {
+  const files: { readonly [name: string]: keyof typeof embedded } = filesOf[simd];
   const compile = async (file: keyof typeof embedded) => {
     const url = served[file];
     return url === undefined
       ? compileModule(await embedded[file](), shared)
       : compileServed(file, url, shared);
   };
-  const [decoding, prefill] = await Promise.all(filesOf[simd].map(compile));
-  return { decoding: decoding!, prefill: prefill! };
+  const compiled = Object.entries(files).map(async ([name, file]) => [name, await compile(file)] as const);
+  return Object.fromEntries(await Promise.all(compiled));
 }
 
 /** The other modules that are served. What is not is compiled when it is first used. */

@@ -1,3 +1,4 @@
+export type { ActivationPrecision } from './activations.js';
 export type { Pointer } from './arena.js';
 export { CodePacking, type CodeRows } from './code-packing.js';
 export type { GroupParameters, SalientSearch } from './code-parameters.js';
@@ -39,5 +40,6 @@ export {
   permuteSymmetric,
   scaleSymmetric,
 } from './symmetric-matrix.js';
+export type { LoadOptions } from './quantized-matrix.js';
 export { ThreadError } from './thread-error.js';
 export type { TransposedProduct } from './transposed-product.js';

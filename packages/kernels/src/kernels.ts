@@ -6,12 +6,12 @@ import { type KernelParts, setParts } from './kernel-parts.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { ModuleInstances } from './module-instances.js';
 import { loadOffsetMatrix } from './offset-matrix.js';
-import { loadQuantizedMatrix } from './quantized-matrix.js';
+import { type LoadOptions, loadQuantizedMatrix } from './quantized-matrix.js';
 import type { ServedModules } from './served-modules.js';
 import { chooseSimd, type SimdInstructions } from './simd.js';
 import { canShareMemory } from './start-worker.js';
 import { singleThread, type ThreadPool } from './thread-pool.js';
-import type { DecoderExports } from './wasm-exports.js';
+import type { DecoderExports, Int8ProductsExports } from './wasm-exports.js';
 import { WorkerPool } from './worker-pool.js';
 
 /** Shape of one attention step. */
@@ -111,6 +111,7 @@ const mostThreads = 256;
 export class Kernels {
   readonly #arena: Arena;
   readonly #wasm: DecoderExports;
+  readonly #int8: Int8ProductsExports | undefined;
   readonly #pool: ThreadPool;
   /** The instructions that products are built from. */
   readonly simd: SimdInstructions;
@@ -121,6 +122,7 @@ export class Kernels {
     this.simd = simd;
     this.#arena = arena;
     this.#wasm = { ...instances.compiled('decoding'), ...instances.compiled('prefill') };
+    this.#int8 = simd === 'relaxed' ? instances.compiled('int8Products') : undefined;
     this.#pool = pool;
     setParts(this, { arena, instances, pool, operationsOf: (matrix) => this.#operationsOf(matrix) });
   }
@@ -182,14 +184,15 @@ export class Kernels {
   }
 
   /**
-   * Copies a quantized matrix: its codes stay packed. `offsets` [rows, groups], where there are some, are added to all weights of a group.
-   * Throws InvalidArgumentError where a part has the wrong size, and for offsets of columns that are no whole groups.
+   * Copies a quantized matrix: its codes stay packed. Throws InvalidArgumentError where a part has the wrong size, and for offsets of columns that
+   * are no whole groups.
    */
-  loadQuantized(matrix: QuantizedMatrix, offsets?: Float32Array): Matrix {
+  loadQuantized(matrix: QuantizedMatrix, { offsets, ...options }: LoadOptions = {}): Matrix {
+    const kernels = { arena: this.#arena, pool: this.#pool, wasm: this.#wasm, int8: this.#int8 };
     return this.#register(() =>
       offsets
-        ? loadOffsetMatrix(this.#arena, this.#wasm, this.#pool, matrix, offsets)
-        : loadQuantizedMatrix(this.#arena, this.#wasm, this.#pool, matrix),
+        ? loadOffsetMatrix(kernels, matrix, offsets, options)
+        : loadQuantizedMatrix(kernels, matrix, options),
     );
   }
 

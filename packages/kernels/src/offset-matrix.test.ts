@@ -51,7 +51,7 @@ describe('a quantized matrix with offsets', async () => {
         const input = Float32Array.from({ length: tokens * columns }, uniform);
         const quantized = matrixOf(codes, rows, columns);
         const weights = dequantize(quantized).map((weight, i) => weight + offsets[Math.floor(i / 32)]!);
-        const matrix = kernels.loadQuantized(quantized, offsets);
+        const matrix = kernels.loadQuantized(quantized, { offsets });
         const [x, y, row] = [4 * input.length, 4 * tokens * rows, 4 * columns].map((size) =>
           kernels.allocate(size),
         );
@@ -81,9 +81,9 @@ describe('a quantized matrix with offsets', async () => {
 
   test('refuses offsets that are not one for each group', () => {
     const quantized = matrixOf(new Uint8Array(128), 2, 64);
-    expect(() => kernels.loadQuantized(quantized, new Float32Array(3))).toThrow(/4 weights, not 3/);
+    expect(() => kernels.loadQuantized(quantized, { offsets: new Float32Array(3) })).toThrow(/4 weights, not 3/);
     const narrow = { ...quantized, columns: 40, packed: new Uint8Array(64), scales: new Uint8Array(8) };
-    expect(() => kernels.loadQuantized(narrow, new Float32Array(4))).toThrow(
+    expect(() => kernels.loadQuantized(narrow, { offsets: new Float32Array(4) })).toThrow(
       /40 columns are no whole groups of 32/,
     );
   });

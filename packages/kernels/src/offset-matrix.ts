@@ -1,10 +1,9 @@
 import { InvalidArgumentError, type QuantizedMatrix } from '@lbs/format';
-import type { Arena, Pointer } from './arena.js';
+import type { Pointer } from './arena.js';
 import { loadDenseMatrix } from './dense-matrix.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
-import { loadQuantizedMatrix } from './quantized-matrix.js';
-import type { ThreadPool } from './thread-pool.js';
-import type { DecoderExports } from './wasm-exports.js';
+import { type LoadOptions, loadQuantizedMatrix } from './quantized-matrix.js';
+import type { ProductKernels } from './quantized-products.js';
 
 /**
  * A quantized matrix with a float32 offset for each group of a row, [rows, groups], that is added to all weights of the group. So its product is
@@ -12,19 +11,19 @@ import type { DecoderExports } from './wasm-exports.js';
  * has the wrong size, or the columns are no whole groups.
  */
 export function loadOffsetMatrix(
-  arena: Arena,
-  wasm: DecoderExports,
-  pool: ThreadPool,
+  kernels: ProductKernels,
   quantized: QuantizedMatrix,
   offsets: Float32Array,
+  options: LoadOptions,
 ): [Matrix, MatrixOperations] {
+  const { arena, pool, wasm } = kernels;
   const { rows, columns, format } = quantized;
   const { groupSize } = format;
   if (columns % groupSize !== 0) {
     throw new InvalidArgumentError(`${columns} columns are no whole groups of ${groupSize}`);
   }
   const groups = columns / groupSize;
-  const [codes, codeOperations] = loadQuantizedMatrix(arena, wasm, pool, quantized);
+  const [codes, codeOperations] = loadQuantizedMatrix(kernels, quantized, options);
   const [dense, denseOperations] = loadDenseMatrix(arena, pool, offsets, rows, groups);
 
   const sumGroups = (input: Pointer, tokens: number): Pointer => {

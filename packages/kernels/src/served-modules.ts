@@ -6,6 +6,7 @@ import { wasmFiles } from './generated/wasm-files.js';
 export type WasmFile =
   | 'decoding'
   | 'decodingRelaxed'
+  | 'int8Products'
   | 'prefill'
   | 'prefillRelaxed'
   | 'packing'

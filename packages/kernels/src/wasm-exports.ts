@@ -69,6 +69,7 @@ export interface DecodingExports {
     columns: number,
     paddedColumns: number,
     chunkColumns: number,
+    largest: number,
     codes: number,
     scales: number,
     scratch: number,
@@ -99,6 +100,15 @@ export interface DecodingExports {
 /** What assembly/modules/prefill.ts exports. */
 export interface PrefillExports {
   dequantizeRow(header: number, row: number, output: number, panel: number): void;
+  multiplyExactly(
+    header: number,
+    input: number,
+    output: number,
+    tokens: number,
+    firstRow: number,
+    endRow: number,
+    scratch: number,
+  ): void;
   multiplyPanels(
     header: number,
     input: number,
@@ -119,6 +129,50 @@ export interface PrefillExports {
     target: number,
     firstColumn: number,
     endColumn: number,
+  ): void;
+}
+
+/** What assembly/modules/int8-products.ts exports; only engines with relaxed SIMD have it. */
+export interface Int8ProductsExports {
+  multiplyPanelsInt8(
+    header: number,
+    input: number,
+    codes: number,
+    codeScales: number,
+    sums: number,
+    transposed: number,
+    output: number,
+    tokens: number,
+    firstRow: number,
+    endRow: number,
+    isNarrow: number,
+    scratch: number,
+  ): void;
+  multiplyVectorInt8(
+    header: number,
+    input: number,
+    x: number,
+    output: number,
+    firstRow: number,
+    endRow: number,
+  ): void;
+  narrowActivations(
+    codes: number,
+    tokens: number,
+    paddedColumns: number,
+    chunks: number,
+    chunkColumns: number,
+    target: number,
+    sums: number,
+  ): void;
+  prepareVectorInt8(
+    codes: number,
+    scales: number,
+    units: number,
+    factor: number,
+    privateBits: number,
+    sharedBits: number,
+    target: number,
   ): void;
 }
 
@@ -175,6 +229,7 @@ export interface DecoderExports extends DecodingExports, PrefillExports {}
 export interface ModuleExports {
   readonly decoding: DecodingExports;
   readonly prefill: PrefillExports;
+  readonly int8Products: Int8ProductsExports;
   readonly packing: PackingExports;
   readonly linearAlgebra: LinearAlgebraExports;
   readonly codeSearch: CodeSearchExports;
@@ -188,6 +243,7 @@ export type ModuleName = keyof ModuleExports;
 export const moduleNames = [
   'decoding',
   'prefill',
+  'int8Products',
   'packing',
   'linearAlgebra',
   'codeSearch',
@@ -197,6 +253,7 @@ export const moduleNames = [
 /** The exports of all modules. */
 export interface WasmExports
   extends DecoderExports,
+    Int8ProductsExports,
     PackingExports,
     LinearAlgebraExports,
     CodeSearchExports,

@@ -1,3 +1,4 @@
 // Products of many tokens, and rows as float32: what decodes weights before it multiplies.
+export { multiplyExactly } from '../exact-product';
 export { dequantizeRow, multiplyPanels } from '../panel';
 export { transposeTokens } from '../salient';

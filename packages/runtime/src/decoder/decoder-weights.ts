@@ -155,7 +155,7 @@ export class WeightLoader {
     const dtype = model.has(name) ? model.tensorInfo(name).dtype : '';
     if (!isPackedGgufType(dtype)) return undefined;
     const packed = packGgufMatrix(dtype, await model.readBytes(name, options), rows, columns);
-    return packed && kernels.loadQuantized(packed.matrix, packed.offsets);
+    return packed && kernels.loadQuantized(packed.matrix, { offsets: packed.offsets });
   }
 
   private async quantizedMatrix(
