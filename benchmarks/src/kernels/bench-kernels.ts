@@ -42,7 +42,12 @@ for (const shape of measured) {
   const isDecode = ({ tokens }: ReportRow) => tokens === 1;
   process.stdout.write(`${measurements.bandwidth.map(bandwidthLine).join('\n')}\n`);
   process.stdout.write(`${terminalTable(decodeColumns, rows.filter(isDecode))}\n`);
-  process.stdout.write(`${terminalTable(prefillColumns, rows.filter((row) => !isDecode(row)))}\n`);
+  process.stdout.write(
+    `${terminalTable(
+      prefillColumns,
+      rows.filter((row) => !isDecode(row)),
+    )}\n`,
+  );
 }
 const folder = new URL('../../results/kernels/', import.meta.url);
 await mkdir(folder, { recursive: true });

@@ -1,5 +1,10 @@
 import type { Column } from '../table.js';
-import type { BandwidthMeasurement, ProductMeasurement, Seconds, ShapeMeasurements } from './measure-products.js';
+import type {
+  BandwidthMeasurement,
+  ProductMeasurement,
+  Seconds,
+  ShapeMeasurements,
+} from './measure-products.js';
 
 /** A line of the table: a product, and what the memory could have given. */
 export interface ReportRow extends ProductMeasurement {
@@ -29,7 +34,10 @@ export const prefillColumns: readonly Column<ReportRow>[] = [
   ['shape', ({ rows, columns }) => `${rows}x${columns}`],
   ['threads', ({ threads }) => String(threads)],
   ['GOP/s', (row) => (operationsPerSecond(row) / 1e9).toFixed(1)],
-  ['quartiles', (row) => quartiles(row, (seconds) => (2 * row.rows * row.columns * row.tokens) / seconds / 1e9)],
+  [
+    'quartiles',
+    (row) => quartiles(row, (seconds) => (2 * row.rows * row.columns * row.tokens) / seconds / 1e9),
+  ],
 ];
 
 export function bandwidthLine({ threads, ...read }: BandwidthMeasurement): string {
@@ -42,7 +50,13 @@ export function weightsPerSecond({ rows, columns, seconds }: ProductMeasurement)
   return (rows * columns) / seconds.median;
 }
 
-export function bytesPerSecond({ bytes, seconds }: { readonly bytes: number; readonly seconds: Seconds }): number {
+export function bytesPerSecond({
+  bytes,
+  seconds,
+}: {
+  readonly bytes: number;
+  readonly seconds: Seconds;
+}): number {
   return bytes / seconds.median;
 }
 

@@ -31,6 +31,7 @@ export type { Matrix } from './matrix.js';
 export type { MatrixPlace, MatrixProduct, ProductOperand } from './matrix-product.js';
 export { MemoryLimitError } from './memory-limit-error.js';
 export { NotPositiveDefiniteError } from './not-positive-definite-error.js';
+export type { LoadOptions } from './quantized-matrix.js';
 export type { ServedModules, WasmFile } from './served-modules.js';
 export type { SimdInstructions } from './simd.js';
 export {
@@ -40,6 +41,5 @@ export {
   permuteSymmetric,
   scaleSymmetric,
 } from './symmetric-matrix.js';
-export type { LoadOptions } from './quantized-matrix.js';
 export { ThreadError } from './thread-error.js';
 export type { TransposedProduct } from './transposed-product.js';

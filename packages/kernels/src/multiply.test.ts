@@ -1,8 +1,10 @@
 import { dequantize, lbs4, type QuantizedMatrix } from '@lbs/format';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { ActivationPrecision } from './activations.js';
 import { decoders, planDecoding } from './decoding-plan.js';
 import { formats } from './fixtures/formats.js';
+import { boundProblem } from './fixtures/product-bound.js';
 import { randomActivations, randomQuantizedMatrix } from './fixtures/random-matrix.js';
 import { createKernels, type Kernels, LinearAlgebra } from './index.js';
 
@@ -17,8 +19,15 @@ function scaleBy(input: Float32Array, factor: number): void {
 
 const tokenCounts = [1, 2, 5, 17];
 
-function load(matrix: QuantizedMatrix, input: Float32Array, tokens: number) {
-  const loaded = kernels.loadQuantized(matrix);
+const precisions = ['int8', 'int16', 'float32'] as const;
+
+function load(
+  matrix: QuantizedMatrix,
+  input: Float32Array,
+  tokens: number,
+  activations: ActivationPrecision = 'int16',
+) {
+  const loaded = kernels.loadQuantized(matrix, { activations });
   const x = kernels.allocate(4 * input.length);
   const y = kernels.allocate(4 * tokens * matrix.rows);
   kernels.float32(x, input.length).set(input);
@@ -27,42 +36,17 @@ function load(matrix: QuantizedMatrix, input: Float32Array, tokens: number) {
 }
 
 /** Holds every output against the bound that `multiply` documents. */
-function expectWithinBound(matrix: QuantizedMatrix, input: Float32Array, tokens: number): void {
+function expectWithinBound(
+  matrix: QuantizedMatrix,
+  input: Float32Array,
+  tokens: number,
+  activations: ActivationPrecision = 'int16',
+): void {
   const mark = kernels.mark();
-  const output = load(matrix, input, tokens);
+  const output = load(matrix, input, tokens, activations);
   kernels.release(mark);
-  const { rows, columns } = matrix;
-  const { salient, ...dense } = matrix;
-  const weights = dequantize(matrix);
-  const denseWeights = dequantize(dense);
-  const chunkColumns = [64, 32].find((size) => matrix.format.groupSize % size === 0) ?? 16;
-  for (let t = 0; t < tokens; t++) {
-    const x = input.subarray(t * columns, (t + 1) * columns);
-    for (let r = 0; r < rows; r++) {
-      let exact = 0;
-      let magnitudes = 0;
-      let bound = 0;
-      for (let start = 0; start < columns; start += chunkColumns) {
-        let maximum = 2 ** -64;
-        let sum = 0;
-        for (let c = start; c < Math.min(start + chunkColumns, columns); c++) {
-          const weight = weights[r * columns + c]!;
-          const denseWeight = denseWeights[r * columns + c]!;
-          exact += x[c]! * weight;
-          magnitudes += Math.abs(x[c]!) * (Math.abs(denseWeight) + Math.abs(weight - denseWeight));
-          maximum = Math.max(maximum, Math.abs(x[c]!));
-          sum += Math.abs(denseWeight);
-        }
-        bound += (maximum / 32767 / 2) * sum;
-      }
-      const terms = Math.ceil(columns / chunkColumns) + (salient?.counts[r] ?? 0) + 8;
-      bound += terms * 2 ** -23 * magnitudes;
-      const value = output[t * rows + r]!;
-      const error = Math.abs(value - exact);
-      if (!(error <= bound))
-        expect.fail(`token ${t}, row ${r}: ${value} is ${error} from ${exact}, bound ${bound}`);
-    }
-  }
+  const problem = boundProblem({ matrix, input, output, tokens, activations });
+  if (problem) expect.fail(problem);
 }
 
 describe('multiply by a quantized matrix', () => {
@@ -75,13 +59,14 @@ describe('multiply by a quantized matrix', () => {
         fc.constantFrom('least' as const, 'greatest' as const, 'random' as const, 'random' as const),
         fc.constantFrom(0.1, 0.1, 1e-5, 60000),
         fc.constantFrom(0, 0, 0.05),
+        fc.constantFrom(...precisions),
         fc.nat(1e6),
-        (rows, columns, tokens, codes, largestScale, salient, seed) => {
+        (rows, columns, tokens, codes, largestScale, salient, activations, seed) => {
           const matrix = randomQuantizedMatrix({ format, rows, columns, seed, codes, largestScale, salient });
-          expectWithinBound(matrix, randomActivations(tokens * columns, seed + 1), tokens);
+          expectWithinBound(matrix, randomActivations(tokens * columns, seed + 1), tokens, activations);
         },
       ),
-      { numRuns: 25, seed: 1 },
+      { numRuns: 40, seed: 1 },
     );
   });
 
@@ -100,7 +85,7 @@ describe('multiply by a quantized matrix', () => {
     'subnormal inputs': (input) => input.fill(1e-42),
   };
   it.each(Object.entries(extremes))('stays within the bound: %s', (_, change) => {
-    for (const name of ['int8', 'b3 s2 g16', 'b8 curved, widest levels', 'b4 s2 g8 curved']) {
+    for (const name of ['int8', 'b3 s2 g16', 'b8 curved, widest levels', 'b4 s2 g8 curved', 'b5 s2 g32']) {
       for (const codes of ['random', 'least', 'greatest'] as const) {
         const matrix = randomQuantizedMatrix({
           format: formats[name]!,
@@ -111,7 +96,10 @@ describe('multiply by a quantized matrix', () => {
         });
         const input = randomActivations(3 * 200, 4);
         change(input);
-        expectWithinBound(matrix, input, 3);
+        for (const activations of precisions) {
+          expectWithinBound(matrix, input, 3, activations);
+          expectWithinBound(matrix, input.subarray(0, 200), 1, activations);
+        }
       }
     }
   });
@@ -119,10 +107,12 @@ describe('multiply by a quantized matrix', () => {
   it.each(Object.entries(formats))('gives a token the same bits in a batch of any size: %s', (_, format) => {
     const matrix = randomQuantizedMatrix({ format, rows: 7, columns: 200, seed: 5 });
     const input = randomActivations(5 * 200, 6);
-    const batch = load(matrix, input, 5);
-    for (let t = 0; t < 5; t++) {
-      const single = load(matrix, input.subarray(t * 200, (t + 1) * 200), 1);
-      expect([...batch.subarray(7 * t, 7 * t + 7)]).toEqual([...single]);
+    for (const activations of precisions) {
+      const batch = load(matrix, input, 5, activations);
+      for (let t = 0; t < 5; t++) {
+        const single = load(matrix, input.subarray(t * 200, (t + 1) * 200), 1, activations);
+        expect([...batch.subarray(7 * t, 7 * t + 7)]).toEqual([...single]);
+      }
     }
   });
 

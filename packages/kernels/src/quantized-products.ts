@@ -46,7 +46,9 @@ export function productOf(
   loaded: LoadedMatrix,
   activations: ActivationPrecision,
 ): Multiply {
-  return activations === 'float32' ? exactProduct(kernels, loaded) : codeProduct(kernels, loaded, activations);
+  return activations === 'float32'
+    ? exactProduct(kernels, loaded)
+    : codeProduct(kernels, loaded, activations);
 }
 
 function exactProduct(

@@ -58,11 +58,14 @@ describe.runIf(hasRelaxedSimd())('relaxed SIMD', () => {
         // The greatest codes of activations, of either sign.
         input.fill(1e3, 0, 16);
         input.fill(-1e3, input.length - 16);
-        await expectSameBits((kernels) => {
-          const output = kernels.allocate(4 * tokens * rows);
-          kernels.multiply(kernels.loadQuantized(matrix), put(kernels, input), output, tokens);
-          return kernels.float32(output, tokens * rows);
-        });
+        for (const activations of ['int8', 'int16', 'float32'] as const) {
+          await expectSameBits((kernels) => {
+            const output = kernels.allocate(4 * tokens * rows);
+            const loaded = kernels.loadQuantized(matrix, { activations });
+            kernels.multiply(loaded, put(kernels, input), output, tokens);
+            return kernels.float32(output, tokens * rows);
+          });
+        }
       }
     }
   });
