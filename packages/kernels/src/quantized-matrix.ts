@@ -1,5 +1,6 @@
 import {
   assertQuantizedMatrix,
+  decodeScales,
   InvalidArgumentError,
   packingUnit,
   type QuantizedMatrix,
@@ -11,10 +12,14 @@ import type { Arena, Pointer } from './arena.js';
 import { type DecodingPlan, decoders, planDecoding } from './decoding-plan.js';
 import type { Matrix, MatrixOperations } from './matrix.js';
 import { type ProductKernels, productOf } from './quantized-products.js';
-import { type RecordLayout, recordLayout, writeRecords } from './quantized-records.js';
+import { type RecordLayout, recordLayout } from './quantized-records.js';
+import type { DecoderExports } from './wasm-exports.js';
 
 /** Parts of a record are read a vector at a time, up to this many bytes behind the last one. */
 const readAhead = 16;
+/** Rows that are copied at a time. */
+const rowBlock = 64;
+
 /** How a quantized matrix is loaded. */
 export interface LoadOptions {
   /** What its products do with activations. Default `int16`. */
@@ -38,7 +43,7 @@ export function loadQuantizedMatrix(
   const plan = planDecoding(format);
   const layout = recordLayout(matrix, plan);
   const start = arena.mark();
-  const header = writeQuantizedMatrix(arena, matrix, plan, layout);
+  const header = writeQuantizedMatrix(kernels, matrix, plan, layout);
   const bytes = arena.mark() - start;
   // The operations must not hold on to `matrix`: its bytes are in the memory now.
   const loaded = { header, plan, layout, matrix: { format, rows, columns }, hasSalient: !!matrix.salient };
@@ -55,7 +60,7 @@ export function loadQuantizedMatrix(
 
 /** Writes the parts and the `QuantizedHeader` of assembly/quantized-header.ts; returns the header's address. */
 function writeQuantizedMatrix(
-  arena: Arena,
+  { arena, wasm }: ProductKernels,
   matrix: QuantizedMatrix,
   plan: DecodingPlan,
   layout: RecordLayout,
@@ -63,7 +68,7 @@ function writeQuantizedMatrix(
   const { format, rows, columns, salient } = matrix;
   const recordBytes = layout.quads * layout.units * layout.bytes;
   const records = arena.allocate(recordBytes + readAhead);
-  writeRecords(arena.uint8(records, recordBytes).fill(0), matrix, plan, layout);
+  arena.uint8(records, recordBytes).fill(0);
   const sharedRows = plan.decoder === 'lookup' ? copyBytes(arena, matrix.shared, readAhead) : 0;
   const tables = copyBytes(arena, plan.tables);
   const patterns = copyBytes(arena, plan.patterns);
@@ -78,7 +83,38 @@ function writeQuantizedMatrix(
   ];
   const header = arena.allocate(4 * fields.length);
   arena.uint32(header, fields.length).set(fields);
+  arena.withScratch(() => fillRecords(arena, wasm, header, matrix, plan));
   return header;
+}
+
+/** Copies some rows after the others as they are stored, and from there into the records: so little is in the memory twice. */
+function fillRecords(
+  arena: Arena,
+  wasm: DecoderExports,
+  header: Pointer,
+  matrix: QuantizedMatrix,
+  { shared }: DecodingPlan,
+): void {
+  const { format, rows, columns } = matrix;
+  const { packedBytes, sharedBytes } = rowLayout(format, columns);
+  const scales = arena.copy(decodeScales(matrix));
+  const zeroPoints = matrix.zeroPoints ? arena.copy(matrix.zeroPoints) : 0;
+  const positions = arena.copy(Uint32Array.from(shared?.positions ?? []));
+  const packed = arena.allocate(rowBlock * packedBytes);
+  const sharedCodes = arena.allocate(rowBlock * sharedBytes + readAhead);
+  for (let row = 0; row < rows; row += rowBlock) {
+    const end = Math.min(row + rowBlock, rows);
+    copyRows(arena, packed, matrix.packed, row * packedBytes, end * packedBytes);
+    copyRows(arena, sharedCodes, matrix.shared, row * sharedBytes, end * sharedBytes);
+    wasm.writeRecords(
+      ...([header, row, end, packed, sharedCodes, scales, zeroPoints] as const),
+      ...([format.groupSize, shared?.columns ?? packingUnit, positions] as const),
+    );
+  }
+}
+
+function copyRows(arena: Arena, target: Pointer, source: Uint8Array, start: number, end: number): void {
+  arena.uint8(target, end - start).set(source.subarray(start, end));
 }
 
 /** Row offsets [rows + 1], columns [K] and values sigma * residual [K], rounded to float32 as SPEC 2 says. */

@@ -130,6 +130,18 @@ export interface PrefillExports {
     firstColumn: number,
     endColumn: number,
   ): void;
+  writeRecords(
+    header: number,
+    firstRow: number,
+    endRow: number,
+    packed: number,
+    shared: number,
+    scales: number,
+    zeroPoints: number,
+    groupSize: number,
+    codeColumns: number,
+    positions: number,
+  ): void;
 }
 
 /** What assembly/modules/int8-products.ts exports; only engines with relaxed SIMD have it. */
