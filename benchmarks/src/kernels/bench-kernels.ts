@@ -1,10 +1,19 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { type ActivationPrecision, createKernels, type SimdInstructions } from '@lbs/kernels';
 import { describeEnvironment } from '../environment.js';
 import { createProgress } from '../progress.js';
 import { terminalTable } from '../table.js';
 import { kernelCases, shapes } from './kernel-cases.js';
-import { bandwidthLine, decodeColumns, prefillColumns, type ReportRow, reportRows } from './kernel-report.js';
+import {
+  bandwidthLine,
+  decodeColumns,
+  prefillColumns,
+  type ReportRow,
+  ratioColumns,
+  ratios,
+  reportRows,
+} from './kernel-report.js';
 import { measureProducts, type ShapeMeasurements } from './measure-products.js';
 
 const { values: options } = parseArgs({
@@ -17,9 +26,13 @@ const { values: options } = parseArgs({
     shape: { type: 'string', multiple: true, default: [] },
     threads: { type: 'string', multiple: true, default: ['1', '2'] },
     tokens: { type: 'string', multiple: true, default: ['1', '128'] },
+    activations: { type: 'string', multiple: true, default: ['int16', 'int8'] },
+    /** `plain` or `relaxed`; default what kernels choose. */
+    simd: { type: 'string' },
     rounds: { type: 'string' },
   },
 });
+const simd = (options.simd ?? (await createKernels()).simd) as SimdInstructions;
 const startedAt = new Date();
 const progress = createProgress();
 const wanted = new RegExp(options.filter);
@@ -34,13 +47,16 @@ for (const shape of measured) {
     cases: kernelCases.filter(({ name }) => wanted.test(name)),
     threads: options.threads.map(Number),
     tokens: options.tokens.map(Number),
-    rounds: Number(options.rounds ?? (options.quick ? 7 : 15)),
+    activations: options.activations as ActivationPrecision[],
+    simd,
+    rounds: Number(options.rounds ?? (options.quick ? 21 : 51)),
     streamBytes: 96 * 2 ** 20,
+    passBytes: 8 * 2 ** 20,
   });
   all.push(measurements);
   const rows = reportRows(measurements);
   const isDecode = ({ tokens }: ReportRow) => tokens === 1;
-  process.stdout.write(`${measurements.bandwidth.map(bandwidthLine).join('\n')}\n`);
+  process.stdout.write(`${simd} SIMD\n${measurements.bandwidth.map(bandwidthLine).join('\n')}\n`);
   process.stdout.write(`${terminalTable(decodeColumns, rows.filter(isDecode))}\n`);
   process.stdout.write(
     `${terminalTable(
@@ -48,10 +64,14 @@ for (const shape of measured) {
       rows.filter((row) => !isDecode(row)),
     )}\n`,
   );
+  process.stdout.write(`${terminalTable(ratioColumns, ratios(measurements))}\n`);
 }
 const folder = new URL('../../results/kernels/', import.meta.url);
 await mkdir(folder, { recursive: true });
 const name = startedAt.toISOString().replaceAll(':', '-').replace(/\..*/, '');
-const results = { ...describeEnvironment(), startedAt: startedAt.toISOString(), shapes: all };
+const results = {
+  ...{ ...describeEnvironment(), startedAt: startedAt.toISOString(), simd },
+  shapes: all.map((each) => ({ ...each, ratios: ratios(each) })),
+};
 await writeFile(new URL(`${name}.json`, folder), `${JSON.stringify(results, undefined, 2)}\n`);
 progress.end();

@@ -4,10 +4,6 @@ import {
   int4,
   int8,
   type LevelTable,
-  lbs2,
-  lbs3,
-  lbs4,
-  lbs5,
   lbsFormat,
   type NumberFormat,
   nf4,
@@ -44,14 +40,9 @@ function curvedTable(bits: number): LevelTable {
   return { name: `curved-${bits}`, levels, centre: 64 };
 }
 
-/** Two bits shared by 8 weights, on a table. */
-function sharedBy8(privateBits: number): NumberFormat {
-  return lbsFormat({
-    privateBits,
-    sharedBits: 2,
-    sharingBlock: 8,
-    levelTable: curvedTable(privateBits + 2),
-  });
+/** Two shared bits on a table. */
+function onTable(privateBits: number, sharingBlock: number): NumberFormat {
+  return lbsFormat({ privateBits, sharedBits: 2, sharingBlock, levelTable: curvedTable(privateBits + 2) });
 }
 
 const registry = createFormatRegistry();
@@ -66,11 +57,15 @@ export const kernelCases: readonly KernelCase[] = [
   { name: 'int2', format: registry.get('int2-g64') },
   { name: 'int4-zp', format: registry.get('int4-zp-g64') },
   { name: 'nf4', format: nf4 },
-  { name: 'lbs5-s2x16', format: lbs5 },
-  { name: 'lbs4-s2x16', format: lbs4 },
-  { name: 'lbs3-s2x16', format: lbs3 },
-  { name: 'lbs2-s2x16', format: lbs2 },
-  { name: 'lbs4-s2x8', format: sharedBy8(4) },
-  { name: 'lbs3-s2x8', format: sharedBy8(3) },
-  { name: 'lbs2-s2x8', format: sharedBy8(2) },
+  {
+    name: 'lbs5-s2x16',
+    format: lbsFormat({ privateBits: 5, sharedBits: 2, sharingBlock: 16 }),
+  },
+  { name: 'lbs4-s2x8-linear', format: lbsFormat({ privateBits: 4, sharedBits: 2, sharingBlock: 8 }) },
+  { name: 'lbs4-s2x16', format: onTable(4, 16) },
+  { name: 'lbs3-s2x16', format: onTable(3, 16) },
+  { name: 'lbs2-s2x16', format: onTable(2, 16) },
+  { name: 'lbs4-s2x8', format: onTable(4, 8) },
+  { name: 'lbs3-s2x8', format: onTable(3, 8) },
+  { name: 'lbs2-s2x8', format: onTable(2, 8) },
 ];

@@ -1,4 +1,4 @@
-import { createKernels, type Kernels } from '@lbs/kernels';
+import { type ActivationPrecision, createKernels, type Kernels, type SimdInstructions } from '@lbs/kernels';
 import { Bench } from 'tinybench';
 import { quantile } from '../speed.js';
 import type { KernelCase, MatrixShape } from './kernel-cases.js';
@@ -9,16 +9,24 @@ export interface ProductOptions {
   readonly shape: MatrixShape;
   readonly cases: readonly KernelCase[];
   readonly threads: readonly number[];
+  readonly activations: readonly ActivationPrecision[];
+  readonly simd: SimdInstructions;
   /** Tokens of a product: 1 for decoding, more for prefill. */
   readonly tokens: readonly number[];
   /** Times that everything is measured, in turn. */
   readonly rounds: number;
-  /** A decoding pass meets copies of the matrix of together at least so many bytes, so that they come from the memory and not from a cache. */
+  /**
+   * There are copies of a matrix of together at least so many bytes, and passes of decoding go round them, so that they come from the memory
+   * and not from a cache.
+   */
   readonly streamBytes: number;
+  /** A pass of decoding, or of reading, takes at least so many bytes: little time, so that other work of the machine misses some passes. */
+  readonly passBytes: number;
 }
 
-/** Seconds of a pass. */
+/** Seconds of a pass. On a machine with other work, the least say more of the code than the median does. */
 export interface Seconds {
+  readonly least: number;
   readonly median: number;
   readonly lowerQuartile: number;
   readonly upperQuartile: number;
@@ -27,6 +35,8 @@ export interface Seconds {
 /** A product of one matrix with so many tokens. */
 export interface ProductMeasurement extends MatrixShape {
   readonly name: string;
+  /** Absent for float32 weights. */
+  readonly activations?: ActivationPrecision;
   readonly threads: number;
   readonly tokens: number;
   /** Bytes that the matrix takes in the memory. */
@@ -65,14 +75,14 @@ export async function measureProducts(options: ProductOptions): Promise<ShapeMea
   const passes: Pass[] = [];
   const closed: (() => unknown)[] = [];
   for (const threads of options.threads) {
-    const reader = await MemoryReader.start(threads, options.streamBytes);
+    const reader = await MemoryReader.start(threads, options.streamBytes, options.passBytes);
     closed.push(() => reader.close());
     passes.push({
       prepare: () => reader.prepare(),
       run: () => reader.readOnce(),
-      finish: (seconds) => bandwidth.push({ threads, bytes: reader.bytes, seconds }),
+      finish: (seconds) => bandwidth.push({ threads, bytes: reader.passBytes, seconds }),
     });
-    const kernels = await createKernels({ threads });
+    const kernels = await createKernels({ threads, simd: options.simd });
     closed.push(() => kernels.close());
     passes.push(...productPasses(kernels, options, (product) => products.push(product)));
   }
@@ -83,7 +93,7 @@ export async function measureProducts(options: ProductOptions): Promise<ShapeMea
 
 function productPasses(
   kernels: Kernels,
-  { shape, cases, tokens, streamBytes }: ProductOptions,
+  { shape, cases, activations, tokens, streamBytes, passBytes }: ProductOptions,
   add: (product: ProductMeasurement) => void,
 ): Pass[] {
   const { rows, columns } = shape;
@@ -91,33 +101,51 @@ function productPasses(
   const input = kernels.allocate(4 * mostTokens * columns);
   const output = kernels.allocate(4 * mostTokens * rows);
   kernels.float32(input, mostTokens * columns).set(randomActivations(mostTokens * columns));
-  return cases.flatMap(({ name, format }) => {
-    const quantized = format && randomMatrix(format, shape);
-    const load = () =>
-      quantized
-        ? kernels.loadQuantized(quantized)
-        : kernels.loadDense(randomActivations(rows * columns), rows, columns);
+  const loads = cases.flatMap(({ name, format }) => {
+    if (!format) {
+      const weights = randomActivations(rows * columns);
+      return [{ name, load: () => kernels.loadDense(weights, rows, columns) }];
+    }
+    const matrix = randomMatrix(format, shape);
+    return activations.map((precision) => ({
+      ...{ name, activations: precision },
+      load: () => kernels.loadQuantized(matrix, { activations: precision }),
+    }));
+  });
+  return loads.flatMap(({ load, ...what }) => {
     const matrices = [load()];
     const { bytes } = matrices[0]!;
     while (tokens.includes(1) && matrices.length * bytes < streamBytes) matrices.push(load());
     return tokens.map((count): Pass => {
-      const used = count === 1 ? matrices : matrices.slice(0, 1);
+      const products = count === 1 ? Math.ceil(passBytes / bytes) : 1;
+      let next = 0;
       return {
         run() {
-          for (const matrix of used) kernels.multiply(matrix, input, output, count);
+          for (let i = 0; i < products; i++) {
+            kernels.multiply(matrices[next]!, input, output, count);
+            next = (next + 1) % matrices.length;
+          }
         },
         finish: (seconds) =>
           add({
-            ...{ ...shape, name, bytes, tokens: count, threads: kernels.threads },
-            seconds: {
-              median: seconds.median / used.length,
-              lowerQuartile: seconds.lowerQuartile / used.length,
-              upperQuartile: seconds.upperQuartile / used.length,
-            },
+            ...{ ...shape, ...what, bytes, tokens: count, threads: kernels.threads },
+            seconds: mapSeconds(seconds, (each) => each / products),
           }),
       };
     });
   });
+}
+
+function mapSeconds(
+  { least, lowerQuartile, median, upperQuartile }: Seconds,
+  map: (seconds: number) => number,
+): Seconds {
+  return {
+    least: map(least),
+    lowerQuartile: map(lowerQuartile),
+    median: map(median),
+    upperQuartile: map(upperQuartile),
+  };
 }
 
 /** Two rounds before the others warm up: the engine compiles a function anew once it has run often. */
@@ -137,6 +165,7 @@ async function runPasses(passes: readonly Pass[], rounds: number): Promise<void>
   for (const [i, { finish }] of passes.entries()) {
     const ascending = seconds[i]!.sort((a, b) => a - b);
     finish({
+      least: quantile(ascending, 0),
       median: quantile(ascending, 0.5),
       lowerQuartile: quantile(ascending, 0.25),
       upperQuartile: quantile(ascending, 0.75),

@@ -12,35 +12,38 @@ interface Share {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly control: SharedArrayBuffer;
+  /** Windows [windows, length] of the memory, of which a round reads one after the other. */
   readonly start: number;
-  readonly end: number;
+  readonly length: number;
+  readonly windows: number;
 }
 
 /** Waits for rounds by spinning, so that a round begins at once. */
 const workerSource = `
 const { parentPort, workerData } = require('node:worker_threads');
-const { module, memory, control, start, end } = workerData;
+const { module, memory, control, start, length, windows } = workerData;
 const { readMemory } = new WebAssembly.Instance(module, { env: { memory } }).exports;
 const words = new Int32Array(control);
 parentPort.on('message', () => {
   const round = Atomics.load(words, ${words.round});
   parentPort.postMessage('ready');
   while (Atomics.load(words, ${words.round}) === round);
-  readMemory(start, end);
+  const first = start + (round % windows) * length;
+  readMemory(first, first + length);
   Atomics.add(words, ${words.finished}, 1);
 });
 `;
 
 /** Reads a block of memory with WebAssembly vectors on several threads: the speed that a kernel could at best have. */
 export class MemoryReader {
-  readonly #read: () => void;
+  readonly #read: (round: number) => void;
   readonly #words: Int32Array;
   readonly #workers: readonly Worker[];
 
   private constructor(
-    readonly threads: number,
-    readonly bytes: number,
-    read: () => void,
+    /** Bytes of a round. */
+    readonly passBytes: number,
+    read: (round: number) => void,
     control: SharedArrayBuffer,
     workers: readonly Worker[],
   ) {
@@ -49,22 +52,28 @@ export class MemoryReader {
     this.#workers = workers;
   }
 
-  /** A reader of `bytes`, which are cut into a part for each thread, multiples of 64 KiB. */
-  static async start(threads: number, bytes: number): Promise<MemoryReader> {
-    const pages = Math.ceil(bytes / threads / pageBytes) * threads;
+  /**
+   * A reader that goes round `bytes` of memory, about `passBytes` a round. Each thread has its own part; windows of it are multiples of 64 KiB.
+   */
+  static async start(threads: number, bytes: number, passBytes: number): Promise<MemoryReader> {
+    const length = Math.ceil(passBytes / threads / pageBytes) * pageBytes;
+    const windows = Math.ceil(bytes / (threads * length));
+    const pages = (threads * windows * length) / pageBytes;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     new Uint8Array(memory.buffer).fill(1);
     const module = await WebAssembly.compile(await compileReader());
     const control = new SharedArrayBuffer(64);
-    const length = (pages / threads) * pageBytes;
     const shares = Array.from({ length: threads }, (_, i) => ({
-      ...{ module, memory, control },
-      ...{ start: i * length, end: (i + 1) * length },
+      ...{ module, memory, control, length, windows },
+      start: i * windows * length,
     }));
     const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
     const readMemory = exports['readMemory'] as (start: number, end: number) => number;
-    const read = () => void readMemory(shares[0]!.start, shares[0]!.end);
-    return new MemoryReader(threads, pages * pageBytes, read, control, shares.slice(1).map(startWorker));
+    const read = (round: number) => {
+      const first = (round % windows) * length;
+      readMemory(first, first + length);
+    };
+    return new MemoryReader(threads * length, read, control, shares.slice(1).map(startWorker));
   }
 
   /** Waits until all threads are ready for a round. */
@@ -81,8 +90,7 @@ export class MemoryReader {
   /** A round: all threads read their part. */
   readOnce(): void {
     this.#words[words.finished] = 0;
-    Atomics.add(this.#words, words.round, 1);
-    this.#read();
+    this.#read(Atomics.add(this.#words, words.round, 1));
     while (Atomics.load(this.#words, words.finished) < this.#workers.length);
   }
 

@@ -17,11 +17,11 @@ export function selectSecond<B, Kind>(nibbles: v128, second: v128): v128 {
   return isInteger<Kind>() && !isBoolean<Kind>() && offsetof<B>() < 4 ? v128.or(nibbles, second) : nibbles;
 }
 
-/** The levels of a quarter's 16 private codes, where `row` is its nibble of shared bits. */
+/** The levels of a quarter's 16 private codes, where `row` is 16 times its nibble of shared bits. */
 @inline
 export function codebookLevels<B, Kind>(codes: v128, tables: usize, row: usize): v128 {
   if (isVoid<Kind>()) return lookUp(v128.load(tables), codes);
-  if (isBoolean<Kind>() || offsetof<B>() < 4) return lookUp(v128.load(tables + 16 * row), codes);
-  const pair = tables + 32 * row;
+  if (isBoolean<Kind>() || offsetof<B>() < 4) return lookUp(v128.load(tables + row), codes);
+  const pair = tables + 2 * row;
   return v128.shuffle<i64>(lookUp(v128.load(pair), codes), lookUp(v128.load(pair, 16), codes), 0, 3);
 }

@@ -54,8 +54,8 @@ function decodeCodebook<B, Kind, T>(m: QuantizedHeader, row: u32, target: usize)
       const rows = isVoid<Kind>() ? 0 : <usize>load<u8>(shared + half);
       const low = v128.and(nibbles, i8x16.splat(15));
       const high = i8x16.shr_u(nibbles, 4);
-      storeLevels<T>(codebookLevels<B, Kind>(low, m.tables, rows & 15), centre, half, target);
-      storeLevels<T>(codebookLevels<B, Kind>(high, m.tables, rows >> 4), centre, half + 2, target);
+      storeLevels<T>(codebookLevels<B, Kind>(low, m.tables, (rows << 4) & 0xf0), centre, half, target);
+      storeLevels<T>(codebookLevels<B, Kind>(high, m.tables, rows & 0xf0), centre, half + 2, target);
     }
     target += unitStep<T>();
   }

@@ -27,8 +27,8 @@ function addHalf<B, X, Kind>(
   if (zero) return sum;
   const nibbles = selectSecond<B, Kind>(halfNibbles<B>(unit, half, mask, topMask), second);
   const rows = isVoid<Kind>() ? 0 : <usize>load<u8>(shared);
-  const levels0 = codebookLevels<B, Kind>(v128.and(nibbles, fifteen), tables, rows & 15);
-  const levels2 = codebookLevels<B, Kind>(v128.and(i16x8.shr_u(nibbles, 4), fifteen), tables, rows >> 4);
+  const levels0 = codebookLevels<B, Kind>(v128.and(nibbles, fifteen), tables, (rows << 4) & 0xf0);
+  const levels2 = codebookLevels<B, Kind>(v128.and(i16x8.shr_u(nibbles, 4), fifteen), tables, rows & 0xf0);
   return addProducts<X>(addProducts<X>(sum, levels0, x0, x1, lowBytes), levels2, x2, x3, lowBytes);
 }
 

@@ -5,6 +5,7 @@ import { codeRefinementWasm } from './generated/code-refinement-wasm.js';
 import { codeSearchWasm } from './generated/code-search-wasm.js';
 import { decodingRelaxedWasm } from './generated/decoding-relaxed-wasm.js';
 import { decodingWasm } from './generated/decoding-wasm.js';
+import { int8ProductsWasm } from './generated/int8-products-wasm.js';
 import { linearAlgebraWasm } from './generated/linear-algebra-wasm.js';
 import { packingWasm } from './generated/packing-wasm.js';
 import { prefillRelaxedWasm } from './generated/prefill-relaxed-wasm.js';
@@ -16,6 +17,7 @@ import { hasRelaxedSimd } from './simd.js';
 const embedded: Record<WasmFile, EmbeddedWasm> = {
   decoding: decodingWasm,
   decodingRelaxed: decodingRelaxedWasm,
+  int8Products: int8ProductsWasm,
   prefill: prefillWasm,
   prefillRelaxed: prefillRelaxedWasm,
   packing: packingWasm,
@@ -76,11 +78,11 @@ describe('createKernels with served modules', () => {
     expect(kernels.threads).toBe(threads);
     expect(compute(kernels)).toEqual([1024, 512]);
     kernels.close();
-    const [decoding, prefill] = hasRelaxedSimd()
-      ? (['decodingRelaxed', 'prefillRelaxed'] as const)
+    const decoder = hasRelaxedSimd()
+      ? (['decodingRelaxed', 'prefillRelaxed', 'int8Products'] as const)
       : (['decoding', 'prefill'] as const);
     const others = ['packing', 'linearAlgebra', 'codeSearch', 'codeRefinement'] as const;
-    expect(requests.toSorted()).toEqual([decoding, prefill, ...others].map(addressOf).toSorted());
+    expect(requests.toSorted()).toEqual([...decoder, ...others].map(addressOf).toSorted());
   });
 
   it('fetches plain SIMD where it is asked for', async () => {
