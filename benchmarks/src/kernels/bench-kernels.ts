@@ -30,6 +30,8 @@ const { values: options } = parseArgs({
     /** `plain` or `relaxed`; default what kernels choose. */
     simd: { type: 'string' },
     rounds: { type: 'string' },
+    /** Whether this is a run to be committed. */
+    reference: { type: 'boolean', default: false },
   },
 });
 const simd = (options.simd ?? (await createKernels()).simd) as SimdInstructions;
@@ -68,7 +70,8 @@ for (const shape of measured) {
 }
 const folder = new URL('../../results/kernels/', import.meta.url);
 await mkdir(folder, { recursive: true });
-const name = startedAt.toISOString().replaceAll(':', '-').replace(/\..*/, '');
+const start = startedAt.toISOString().replaceAll(':', '-').replace(/\..*/, '');
+const name = options.reference ? `reference-${simd}` : start;
 const results = {
   ...{ ...describeEnvironment(), startedAt: startedAt.toISOString(), simd },
   shapes: all.map((each) => ({ ...each, ratios: ratios(each) })),

@@ -1,5 +1,5 @@
 import { decodeRow } from './decode-row';
-import { storeLanes, sumOfEachI32 } from './lanes';
+import { dotInt8, storeLanes, sumOfEachI32 } from './lanes';
 import { chunkPart, copyScales, scaled } from './panel';
 import { QuantizedHeader } from './quantized-header';
 import { addSalientColumns, addSalientRows } from './salient';
@@ -59,7 +59,7 @@ function writeOffsets(m: QuantizedHeader, quad: u32, chunks: u32, target: usize)
 /** sum, of int32 or where `Narrow` is bool of int16, + levels * x. */
 @inline
 function addProducts<Narrow>(sum: v128, levels: v128, x: v128, ones: v128): v128 {
-  const products = i16x8.relaxed_dot_i8x16_i7x16_s(x, levels);
+  const products = dotInt8(x, levels);
   if (isBoolean<Narrow>()) return i16x8.add(sum, products);
   return i32x4.add(sum, i32x4.dot_i16x8_s(products, ones));
 }

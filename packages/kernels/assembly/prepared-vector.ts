@@ -1,4 +1,4 @@
-import { sumLanesI32, sumOfEachI32 } from './lanes';
+import { dotInt8, sumLanesI32, sumOfEachI32 } from './lanes';
 
 // The activations of one token as the kernels of one token read them, a record for each unit of 64 columns:
 //
@@ -121,7 +121,7 @@ export function prepareRecords<X>(
 @inline
 export function addProducts<X>(sum: v128, levels: v128, x0: v128, x1: v128, lowBytes: v128): v128 {
   if (sizeof<X>() == 1) {
-    return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(x0, levels)));
+    return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(dotInt8(x0, levels)));
   } else {
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.and(levels, lowBytes), x0));
     return i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.shr_u(levels, 8), x1));

@@ -1,5 +1,5 @@
 import { halfNibbles, maskedCodes, nibblesHigh, nibblesLow, pairs, singles } from './codes';
-import { storeLanes } from './lanes';
+import { dotInt8, storeLanes } from './lanes';
 import { addProducts, blockSumsOffset, loadEven, loadOdd, Mask, vectorRecordBytes } from './prepared-vector';
 import { QuantizedHeader } from './quantized-header';
 import { addUnit } from './vector-unit';
@@ -25,8 +25,8 @@ function addHalf<B, X>(
     const nibbles = halfNibbles<B>(unit, half, pair, single);
     if (sizeof<X>() == 1) {
       const products = i16x8.add(
-        i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(nibbles, fifteen)),
-        i16x8.relaxed_dot_i8x16_i7x16_s(x2, v128.and(i16x8.shr_u(nibbles, 4), fifteen)),
+        dotInt8(x0, v128.and(nibbles, fifteen)),
+        dotInt8(x2, v128.and(i16x8.shr_u(nibbles, 4), fifteen)),
       );
       return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(products));
     } else {
@@ -44,8 +44,8 @@ function addHalf<B, X>(
     const codes2 = maskedCodes<B>(unit, half + 2, low, high, two, one, fifteen, pair, single);
     if (sizeof<X>() == 1 && offsetof<B>() < 7) {
       const products = i16x8.add(
-        i16x8.relaxed_dot_i8x16_i7x16_s(x0, codes0),
-        i16x8.relaxed_dot_i8x16_i7x16_s(x2, codes2),
+        dotInt8(x0, codes0),
+        dotInt8(x2, codes2),
       );
       return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(products));
     } else {

@@ -184,8 +184,8 @@ export class Kernels {
   }
 
   /**
-   * Copies a quantized matrix: its codes stay packed. Throws InvalidArgumentError where a part has the wrong size, and for offsets of columns that
-   * are no whole groups.
+   * Copies a quantized matrix: its codes stay packed. `activations` say what its products round, see `ActivationPrecision`. Throws InvalidArgumentError
+   * where a part has the wrong size, and for offsets of columns that are no whole groups.
    */
   loadQuantized(matrix: QuantizedMatrix, { offsets, ...options }: LoadOptions = {}): Matrix {
     const kernels = { arena: this.#arena, pool: this.#pool, wasm: this.#wasm, int8: this.#int8 };
@@ -211,11 +211,13 @@ export class Kernels {
   /**
    * output [tokens, rows] = input [tokens, columns] times the matrix transposed. Output must not overlap the input.
    *
-   * A dense matrix is multiplied in float32. For a quantized one the activations are rounded to int16 with one scale a token and
-   * a chunk of gcd(64, group size) columns, scale = max(|x|, 2^-64) / 32767; products are exact int32 sums a chunk. Against the
-   * weights that `dequantize` gives, each d + s of its code and its salient part, the error of an output is at most
+   * A dense matrix is multiplied in float32. For a quantized one the activations are rounded to int16, unless it was loaded otherwise, with one
+   * scale a token and a chunk of gcd(64, group size) columns, scale = max(|x|, 2^-64) / 32767, or / 127 for int8; products are exact
+   * int32 sums a chunk. Against the weights that `dequantize` gives, each d + s of its code and its salient part, the error of an output is at most
    *
-   *     sum over chunks of (scale / 2 * sum |d|)  +  (chunks + salient weights of the row + 8) * 2^-23 * sum (|d| + |s|) |x|.
+   *     sum over chunks of (scale / 2 * sum |d|)  +  (chunks + salient weights of the row + 8) * 2^-23 * sum (|d| + |s|) |x|,
+   *
+   * and with float32 activations (columns / 4 + 8) * 2^-23 * sum (|d| + |s|) |x| + columns * 2^-150.
    *
    * A token's result is the same bits in a batch of any size; only the salient weights' part is summed in another order from
    * 8 tokens on (within the bound above). Inputs that are NaN or infinite give NaN.

@@ -26,10 +26,11 @@ function load(
   input: Float32Array,
   tokens: number,
   activations: ActivationPrecision = 'int16',
+  offset = 0,
 ) {
   const loaded = kernels.loadQuantized(matrix, { activations });
-  const x = kernels.allocate(4 * input.length);
-  const y = kernels.allocate(4 * tokens * matrix.rows);
+  const x = kernels.allocate(4 * (input.length + offset)) + 4 * offset;
+  const y = kernels.allocate(4 * (tokens * matrix.rows + offset)) + 4 * offset;
   kernels.float32(x, input.length).set(input);
   kernels.multiply(loaded, x, y, tokens);
   return kernels.float32(y, tokens * matrix.rows).slice();
@@ -41,9 +42,10 @@ function expectWithinBound(
   input: Float32Array,
   tokens: number,
   activations: ActivationPrecision = 'int16',
+  offset = 0,
 ): void {
   const mark = kernels.mark();
-  const output = load(matrix, input, tokens, activations);
+  const output = load(matrix, input, tokens, activations, offset);
   kernels.release(mark);
   const problem = boundProblem({ matrix, input, output, tokens, activations });
   if (problem) expect.fail(problem);
@@ -60,10 +62,12 @@ describe('multiply by a quantized matrix', () => {
         fc.constantFrom(0.1, 0.1, 1e-5, 60000),
         fc.constantFrom(0, 0, 0.05),
         fc.constantFrom(...precisions),
+        fc.integer({ min: 0, max: 3 }),
         fc.nat(1e6),
-        (rows, columns, tokens, codes, largestScale, salient, activations, seed) => {
+        (rows, columns, tokens, codes, largestScale, salient, activations, offset, seed) => {
           const matrix = randomQuantizedMatrix({ format, rows, columns, seed, codes, largestScale, salient });
-          expectWithinBound(matrix, randomActivations(tokens * columns, seed + 1), tokens, activations);
+          const input = randomActivations(tokens * columns, seed + 1);
+          expectWithinBound(matrix, input, tokens, activations, offset);
         },
       ),
       { numRuns: 40, seed: 1 },

@@ -40,14 +40,17 @@ describe('results on 2 and 4 threads are those of one thread, bit for bit', () =
     [70, 130],
   ] as const;
 
+  // All ways of rounding activations, one after the other over the shapes and tokens.
+  const precisions = ['int16', 'int8', 'float32'] as const;
   it.each(Object.entries(formats))('multiply: %s', (_, format) => {
-    for (const [rows, columns] of shapes) {
+    for (const [i, [rows, columns]] of shapes.entries()) {
       for (const salient of [0, 0.05]) {
         const matrix = randomQuantizedMatrix({ format, rows, columns, seed: rows, salient });
-        for (const tokens of [1, 2, 7, 8, 19]) {
+        for (const [j, tokens] of [1, 2, 7, 8, 19].entries()) {
           const input = randomActivations(tokens * columns, tokens);
+          const activations = precisions[(i + j) % 3]!;
           compare((kernels) => {
-            const loaded = kernels.loadQuantized(matrix);
+            const loaded = kernels.loadQuantized(matrix, { activations });
             const output = kernels.allocate(4 * tokens * rows);
             kernels.multiply(loaded, put(kernels, input), output, tokens);
             return kernels.float32(output, tokens * rows);
