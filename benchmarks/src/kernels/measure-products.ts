@@ -57,8 +57,13 @@ export interface ShapeMeasurements {
   readonly bandwidth: readonly BandwidthMeasurement[];
 }
 
-/** One thing that is measured once in every round. */
+/** Products of many tokens take long, and their time varies little: they are measured in one round of so many. */
+const roundsOfPrefill = 5;
+
+/** One thing that is measured in every round, or in some. */
 interface Pass {
+  /** Default 1. */
+  readonly every?: number;
   readonly prepare?: () => Promise<void>;
   readonly run: () => void;
   /** Turns the seconds of a pass into a measurement. */
@@ -120,6 +125,7 @@ function productPasses(
       const products = count === 1 ? Math.ceil(passBytes / bytes) : 1;
       let next = 0;
       return {
+        every: count === 1 ? 1 : roundsOfPrefill,
         run() {
           for (let i = 0; i < products; i++) {
             kernels.multiply(matrices[next]!, input, output, count);
@@ -152,7 +158,8 @@ function mapSeconds(
 async function runPasses(passes: readonly Pass[], rounds: number): Promise<void> {
   const seconds: number[][] = passes.map(() => []);
   for (let round = -2; round < rounds; round++) {
-    for (const [i, { prepare, run }] of passes.entries()) {
+    for (const [i, { every = 1, prepare, run }] of passes.entries()) {
+      if (round >= 0 && round % every !== 0) continue;
       const bench = new Bench({ iterations: 1, time: 0, warmup: false, retainSamples: true });
       bench.add('pass', run, { async: false });
       await prepare?.();
