@@ -81,7 +81,9 @@ describe('a quantized matrix with offsets', async () => {
 
   test('refuses offsets that are not one for each group', () => {
     const quantized = matrixOf(new Uint8Array(128), 2, 64);
-    expect(() => kernels.loadQuantized(quantized, { offsets: new Float32Array(3) })).toThrow(/4 weights, not 3/);
+    expect(() => kernels.loadQuantized(quantized, { offsets: new Float32Array(3) })).toThrow(
+      /4 weights, not 3/,
+    );
     const narrow = { ...quantized, columns: 40, packed: new Uint8Array(64), scales: new Uint8Array(8) };
     expect(() => kernels.loadQuantized(narrow, { offsets: new Float32Array(4) })).toThrow(
       /40 columns are no whole groups of 32/,
