@@ -5,14 +5,13 @@ import { BlockComputation } from '../decoder/block-computation.js';
 import { checkTokens, contextLengthOf } from '../decoder/context.js';
 import type { DecoderOptions } from '../decoder/decoder.js';
 import { WeightLoader } from '../decoder/decoder-weights.js';
-import { assertDifferentiable } from '../gradients/assert-differentiable.js';
 import {
   type GradientOptions,
   measureOutputGradients,
   type OutputGradients,
 } from '../gradients/output-gradients.js';
 import { createLoadedBlock, type LoadedBlock } from './calibration-block.js';
-import { embedSequences, gatherRows } from './embed-sequences.js';
+import { embedInMemory, embedSequences } from './embed-sequences.js';
 
 /** What a model is opened with to run block by block. */
 export type BlockwiseOptions = Omit<DecoderOptions, 'onProgress'>;
@@ -49,7 +48,7 @@ export interface BlockwiseModel {
    * SmolLM2-135M. To need less, measure fewer sequences at a time.
    *
    * Throws InvalidArgumentError for no sequences, for tokens that `embed` refuses, for labels that do not fit, and while a block is in
-   * memory; UnsupportedError for a model whose parts have no derivative here; NonFiniteWeightError where a gradient is not finite.
+   * memory; NonFiniteWeightError where a gradient is not finite.
    */
   measureOutputGradients(
     sequences: readonly (readonly number[])[],
@@ -120,15 +119,15 @@ export async function openCalibrationModel(
       }
     },
     async measureOutputGradients(sequences, options = {}) {
-      assertDifferentiable(config, source.name);
       const release = occupyMemory('a measurement of gradients');
       try {
-        const embedding = await new WeightLoader(source, kernels, options).embedding();
+        const loader = new WeightLoader(source, kernels, options);
+        const weights = { embedding: await loader.embedding(), positions: await loader.positions() };
         const embed = (tokens: readonly number[]) => {
           checkSequence(tokens);
-          return gatherRows(kernels, embedding, tokens, config.embeddingScale);
+          return embedInMemory(kernels, config, weights, tokens);
         };
-        const parts = { source, kernels, embedding, computation, cache, embed };
+        const parts = { source, kernels, embedding: weights.embedding, computation, cache, embed };
         return await measureOutputGradients(parts, sequences, options);
       } finally {
         release();

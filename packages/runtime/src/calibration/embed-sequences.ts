@@ -1,5 +1,5 @@
 import type { Kernels, Matrix } from '@lbs/kernels';
-import { type CancelOptions, layoutOf, type ModelSource } from '@lbs/model-loaders';
+import { type CancelOptions, layoutOf, type ModelConfig, type ModelSource } from '@lbs/model-loaders';
 import { batchTokens } from '../decoder/batch.js';
 import { WeightLoader } from '../decoder/decoder-weights.js';
 import { TokenEmbedding } from '../decoder/token-embedding.js';
@@ -26,18 +26,7 @@ export async function embedSequences(
   try {
     const loader = new WeightLoader(source, kernels, options);
     const weights = { embedding: await loader.embedding(), positions: await loader.positions() };
-    const { hiddenSize } = source.config;
-    const computation = new TokenEmbedding(source.config, kernels, weights);
-    const batch = kernels.allocate(4 * batchTokens * hiddenSize);
-    return sequences.map((tokens) => {
-      const hidden = new Float32Array(tokens.length * hiddenSize);
-      for (let position = 0; position < tokens.length; position += batchTokens) {
-        const part = tokens.slice(position, position + batchTokens);
-        computation.run(part, [{ tokens: part.length, position }], batch);
-        hidden.set(kernels.float32(batch, part.length * hiddenSize), position * hiddenSize);
-      }
-      return hidden;
-    });
+    return sequences.map((tokens) => embedInMemory(kernels, source.config, weights, tokens));
   } finally {
     kernels.release(mark);
   }
@@ -78,19 +67,23 @@ async function embedFromFile(
   return hidden;
 }
 
-/** [tokens, hiddenSize] rows of an embedding that is in memory, times a scale. */
-export function gatherRows(
+/** Hidden states [tokens, hiddenSize] before the first block, with weights that are in memory. */
+export function embedInMemory(
   kernels: Kernels,
-  embedding: Matrix,
+  config: ModelConfig,
+  weights: { readonly embedding: Matrix; readonly positions: Matrix | undefined },
   tokens: readonly number[],
-  scale: number | undefined,
 ): Float32Array {
   const mark = kernels.mark();
-  const length = tokens.length * embedding.columns;
-  const pointer = kernels.allocate(4 * length);
-  kernels.gather(embedding, tokens, pointer);
-  if (scale !== undefined) kernels.scale(pointer, scale, length);
-  const rows = kernels.float32(pointer, length).slice();
+  const { hiddenSize } = config;
+  const computation = new TokenEmbedding(config, kernels, weights);
+  const batch = kernels.allocate(4 * batchTokens * hiddenSize);
+  const hidden = new Float32Array(tokens.length * hiddenSize);
+  for (let position = 0; position < tokens.length; position += batchTokens) {
+    const part = tokens.slice(position, position + batchTokens);
+    computation.run(part, [{ tokens: part.length, position }], batch);
+    hidden.set(kernels.float32(batch, part.length * hiddenSize), position * hiddenSize);
+  }
   kernels.release(mark);
-  return rows;
+  return hidden;
 }

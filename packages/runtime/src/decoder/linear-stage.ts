@@ -27,19 +27,20 @@ export function applyLinear(
 /** Linear layers of a block that read the same input. A fused matrix is multiplied whole, then its outputs are told apart. */
 export class LinearStage {
   readonly matrices: readonly BlockMatrix[];
-  /** [batchTokens, rows] the outputs of each fused matrix. */
+  /** [mostTokens, rows] the outputs of each fused matrix. */
   private readonly fused = new Map<string, Pointer>();
 
-  /** `outputs` [batchTokens, rows] of the layers by their names. */
+  /** `outputs` [mostTokens, rows] of the layers by their names. */
   constructor(
     private readonly config: ModelConfig,
     private readonly kernels: Kernels,
     private readonly layout: DecoderLayout,
     private readonly outputs: Readonly<Partial<Record<LinearLayer, Pointer>>>,
+    mostTokens: number = batchTokens,
   ) {
     this.matrices = blockMatrices(config, layout).filter(({ linears }) => outputs[linears[0]!] !== undefined);
     for (const { module, linears, rows } of this.matrices) {
-      if (linears.length > 1) this.fused.set(module, kernels.allocate(4 * batchTokens * rows));
+      if (linears.length > 1) this.fused.set(module, kernels.allocate(4 * mostTokens * rows));
     }
   }
 

@@ -12,7 +12,7 @@ export interface RotaryTables {
 /** The rotary embeddings of a model's layers. */
 export class RotaryEmbedding {
   /** Of the layers that see the whole context; undefined for a model that turns nothing. */
-  readonly tables: RotaryTables | undefined;
+  private readonly tables: RotaryTables | undefined;
   /** Of the layers with a sliding window. */
   private readonly local: RotaryTables | undefined;
 
@@ -28,6 +28,10 @@ export class RotaryEmbedding {
       localRopeTheta === undefined
         ? this.tables
         : createTables(kernels, { size, theta: localRopeTheta, scaling: undefined, contextLength });
+  }
+
+  get all(): readonly RotaryTables[] {
+    return [...new Set([this.tables, this.local])].filter((tables) => tables !== undefined);
   }
 
   /** The tables of a layer; undefined where it turns nothing. */

@@ -16,6 +16,8 @@ export class AttentionGradients {
   /** [queryTile, tokens] probabilities, and the gradient with respect to them, then to the scores. */
   private readonly probabilities: Pointer;
   private readonly scoreGradients: Pointer;
+  /** [queryTile, tokens] slopes of the cap at each score; empty without a cap. */
+  private readonly slopes: Float32Array;
 
   /** `tokens` is the length of the longest sequence. */
   constructor(
@@ -26,6 +28,7 @@ export class AttentionGradients {
     const bytes = 4 * Math.min(queryTile, tokens) * tokens;
     this.probabilities = kernels.allocate(bytes);
     this.scoreGradients = kernels.allocate(bytes);
+    this.slopes = new Float32Array(config.attentionSoftcap === undefined ? 0 : bytes / 4);
   }
 
   /**
@@ -114,6 +117,14 @@ export class AttentionGradients {
     });
   }
 
+  /** From products to capped scores; the slope of the cap at each, 1 less the square of its hyperbolic tangent, goes to `slopes`. */
+  private capScores(length: number, cap: number): void {
+    this.kernels.scale(this.probabilities, this.scale, length);
+    this.kernels.softcap(this.probabilities, cap, length);
+    const scores = this.kernels.float32(this.probabilities, length);
+    for (let i = 0; i < length; i++) this.slopes[i] = 1 - (scores[i]! / cap) ** 2;
+  }
+
   private get scale(): number {
     return this.config.attentionScale ?? 1 / Math.sqrt(this.config.headSize);
   }
@@ -121,7 +132,10 @@ export class AttentionGradients {
   /** From products of queries and keys to probabilities: the causal softmax of those times the scale. */
   private normalizeScores(first: number, rows: number, window = Number.POSITIVE_INFINITY): void {
     const seen = first + rows;
-    const { scale } = this;
+    const cap = this.config.attentionSoftcap;
+    if (cap !== undefined) this.capScores(rows * seen, cap);
+    // Capped scores are scaled already.
+    const factor = cap === undefined ? this.scale : 1;
     const tile = this.kernels.float32(this.probabilities, rows * seen);
     for (let row = 0; row < rows; row++) {
       const start = row * seen;
@@ -129,7 +143,7 @@ export class AttentionGradients {
       const begin = Math.max(start, end - window);
       let greatest = Number.NEGATIVE_INFINITY;
       for (let i = begin; i < end; i++) greatest = Math.max(greatest, tile[i]!);
-      for (let i = begin; i < end; i++) tile[i] = scale * (tile[i]! - greatest);
+      for (let i = begin; i < end; i++) tile[i] = factor * (tile[i]! - greatest);
       tile.fill(Number.NEGATIVE_INFINITY, start, begin);
       tile.fill(Number.NEGATIVE_INFINITY, end, start + seen);
     }
@@ -146,13 +160,15 @@ export class AttentionGradients {
   /** Gradients with respect to products of queries and keys, in the place of those with respect to probabilities. */
   private backThroughSoftmax(rows: number, seen: number): void {
     const { scale } = this;
+    const hasCap = this.config.attentionSoftcap !== undefined;
     const probabilities = this.kernels.float32(this.probabilities, rows * seen);
     const gradients = this.kernels.float32(this.scoreGradients, rows * seen);
     for (let start = 0; start < rows * seen; start += seen) {
       let mean = 0;
       for (let i = start; i < start + seen; i++) mean += probabilities[i]! * gradients[i]!;
       for (let i = start; i < start + seen; i++) {
-        gradients[i] = scale * probabilities[i]! * (gradients[i]! - mean);
+        const slope = hasCap ? this.slopes[i]! : 1;
+        gradients[i] = scale * slope * probabilities[i]! * (gradients[i]! - mean);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { type Kernels, LinearAlgebra, type Pointer } from '@lbs/kernels';
 import type { ModelConfig } from '@lbs/model-loaders';
 import type { LinearWeights } from '../decoder/decoder-weights.js';
+import { applyLinear } from '../decoder/linear-stage.js';
 import { applyNorm, type NormWeights } from '../decoder/norm.js';
 import { addNormGradient } from './norm-gradient.js';
 
@@ -45,7 +46,7 @@ export class HeadGradients {
    * [tokens, hiddenSize]. What the head reads and the gradient of the logits are shown tile by tile.
    */
   run(
-    { finalNorm, head: { matrix: head } }: HeadWeights,
+    { finalNorm, head }: HeadWeights,
     hidden: Float32Array,
     chooseLabel: LabelChooser,
     onGradient: HeadConsumer,
@@ -64,26 +65,39 @@ export class HeadGradients {
         tokens: rows,
         width: hiddenSize,
       });
-      kernels.multiply(head, this.normed, this.logits, rows);
+      applyLinear(kernels, head, this.normed, this.logits, rows);
       const scale = () => {
         if (logitScale !== undefined) kernels.scale(this.logits, logitScale, rows * vocabularySize);
       };
       scale();
+      const slopes = this.cap(rows);
       this.backThroughLoss(rows, (row, probabilities) => chooseLabel(first + row, probabilities));
+      const logits = kernels.float32(this.logits, rows * vocabularySize);
+      if (slopes) for (let i = 0; i < logits.length; i++) logits[i]! *= slopes[i]!;
       scale();
       onGradient(
         kernels.float32(this.normed, rows * hiddenSize),
         kernels.float32(this.logits, rows * vocabularySize),
       );
-      this.algebra.multiplyTransposed(head, { input: this.logits, output: this.normed, tokens: rows });
+      this.algebra.multiplyTransposed(head.matrix, { input: this.logits, output: this.normed, tokens: rows });
       addNormGradient(part(gradient), {
         input: part(hidden),
         weight: kernels.float32(finalNorm.weight, hiddenSize),
         gradient: kernels.float32(this.normed, rows * hiddenSize),
         epsilon: normEpsilon,
+        isCentred: finalNorm.bias !== undefined,
       });
     }
     return gradient;
+  }
+
+  /** Caps the logits; returns the slope of the cap at each, 1 less the square of its hyperbolic tangent. */
+  private cap(rows: number): Float32Array | undefined {
+    const { vocabularySize, logitSoftcap: cap } = this.config;
+    if (cap === undefined) return undefined;
+    const length = rows * vocabularySize;
+    this.kernels.softcap(this.logits, cap, length);
+    return this.kernels.float32(this.logits, length).map((logit) => 1 - (logit / cap) ** 2);
   }
 
   /** The softmax less 1 at the label, in place of the logits. */

@@ -141,10 +141,9 @@ export async function measureOutputGradients(
           weights,
           hidden: hidden[sequence]!.pop()!,
           gradient: gradients[sequence]!,
-          onGradient(linear, gradient) {
+          onGradient(module, gradient) {
             const tokens = sequences[sequence]!.length;
-            const module = `${layout.blocks}.${index}.${layout.linears[linear]!.module}`;
-            const outputs = sumsOf(module, gradient.length / tokens);
+            const outputs = sumsOf(`${layout.blocks}.${index}.${module}`, gradient.length / tokens);
             outputs.beginSequence();
             outputs.add(gradient);
           },
