@@ -5,7 +5,7 @@ import { ggufDequantizers } from './gguf-dequantize.js';
 import { isPackedGgufType, packGgufMatrix } from './gguf-packed-matrix.js';
 import { ggufTypeNamed } from './gguf-types.js';
 
-const types = ['Q4_0', 'Q4_1', 'Q8_0'];
+const types = ['Q4_0', 'Q4_1', 'Q8_0', 'Q4_K', 'Q6_K'];
 
 /** The values of a packed matrix, as whoever computes with it sees them. */
 function valuesOf(type: string, bytes: Uint8Array<ArrayBuffer>, rows: number, columns: number): Float32Array {
@@ -16,14 +16,15 @@ function valuesOf(type: string, bytes: Uint8Array<ArrayBuffer>, rows: number, co
 
 describe('packGgufMatrix', () => {
   it.each(types)('%s keeps every value to the bit', (type) => {
-    const { bytesPerBlock } = ggufTypeNamed(type)!;
+    const { blockSize, bytesPerBlock } = ggufTypeNamed(type)!;
     const shape = fc.record({ rows: fc.integer({ min: 1, max: 4 }), units: fc.integer({ min: 1, max: 3 }) });
     const block = fc.uint8Array({ minLength: bytesPerBlock, maxLength: bytesPerBlock });
     const matrices = shape.chain(({ rows, units }) => {
-      const blocks = 2 * rows * units;
+      const columns = Math.max(packingUnit, blockSize) * units;
+      const blocks = (rows * columns) / blockSize;
       return fc.record({
         rows: fc.constant(rows),
-        columns: fc.constant(packingUnit * units),
+        columns: fc.constant(columns),
         blocks: fc.array(block, { minLength: blocks, maxLength: blocks }),
       });
     });
@@ -39,8 +40,8 @@ describe('packGgufMatrix', () => {
 
   it('leaves types without an equal format, and rows that are no whole units, to others', () => {
     expect(types.every(isPackedGgufType)).toBe(true);
-    expect(isPackedGgufType('Q6_K')).toBe(false);
-    expect(packGgufMatrix('Q6_K', new Uint8Array(210), 1, 256)).toBeUndefined();
+    expect(isPackedGgufType('Q3_K')).toBe(false);
+    expect(packGgufMatrix('Q3_K', new Uint8Array(110), 1, 256)).toBeUndefined();
     expect(packGgufMatrix('Q4_0', new Uint8Array(18), 1, 32)).toBeUndefined();
   });
 });
