@@ -6,7 +6,7 @@ import { serializeQuantizationConfig, zeroPointFormat } from '@lbs/format';
 import { createKernels } from '@lbs/kernels';
 import { blockMatrices, layoutOf, type ModelSource } from '@lbs/model-loaders';
 import { openModel, writeModelDirectory } from '@lbs/model-loaders/node';
-import { type CalibrationModel, parseRecipe, quantizeModel } from '@lbs/quantizer';
+import { type CalibrationModel, parseRecipe, presets, quantizeModel } from '@lbs/quantizer';
 import { loadDecoder, openCalibrationModel } from '@lbs/runtime';
 import { afterAll, describe, expect, test } from 'vitest';
 
@@ -51,6 +51,9 @@ describe.each(files)('%s', (file) => {
     const targets = Array.from({ length: source.config.layers }, (_, layer) =>
       blockMatrices(source.config, layout).map(({ module }) => `${layout.blocks}.${layer}.${module}`),
     ).flat();
+    const preset = await quantizeModel(source, presets.get('int8'), { kernels });
+    const named = preset.tensors.flatMap(({ name }) => (name.endsWith('.weight_shape') ? [name] : []));
+    expect(named.sort()).toEqual(targets.map((module) => `${module}.weight_shape`).sort());
     const recipe = parseRecipe({
       name: 'everything',
       rules: [{ targets, format: zeroPointFormat(4).name, solver: 'gptq', transform: 'awq' }],

@@ -24,8 +24,12 @@ import { roundToNearest } from '../solvers/round-to-nearest.js';
 import { awq } from '../transforms/awq.js';
 import type { Recipe, RecipeRule } from './recipe.js';
 
-/** The weight matrices inside of decoder blocks; embeddings, norms and the output head are copied. */
-export const blockMatrices = 're:.*\\.(q|k|v|o|gate|up|down)_proj';
+/**
+ * The weight matrices inside of decoder blocks, under the names of all known architectures; embeddings, norms and the output head are copied. What
+ * other towers of a model have is not among them.
+ */
+export const blockMatrices =
+  're:(model\\.(decoder\\.)?layers|transformer\\.h|gpt_neox\\.layers)\\.\\d+\\.(\\w+\\.)?(\\w+_proj|c_attn|c_fc|fc[12]|query_key_value|dense\\w*)';
 
 type PresetRule = Omit<RecipeRule, 'targets' | 'format'>;
 

@@ -43,16 +43,17 @@ export const fisherSensitivity: Sensitivity = {
       ]);
     }
     const head = gradients.get('lm_head');
-    const embedding = gradients.get('model.embed_tokens');
+    const embeddingModule = [...gradients.keys()].find((name) => name !== 'lm_head' && !squares.has(name));
+    const embedding = embeddingModule === undefined ? undefined : gradients.get(embeddingModule);
     const isHeadTied = !source.tensorNames.includes('lm_head.weight');
     const asHead = head?.inputSquares && ofLinear(head.rowMeans, head.inputSquares);
     const asEmbedding = embedding && {
-      rows: frequencies(source.tensorInfo('model.embed_tokens.weight').shape[0]!, sequences),
+      rows: frequencies(source.tensorInfo(`${embeddingModule}.weight`).shape[0]!, sequences),
       columns: embedding.rowMeans,
     };
     if (asHead && !isHeadTied) found.set('lm_head', [asHead]);
     const uses = [asEmbedding, isHeadTied ? asHead : undefined].filter((use) => use !== undefined);
-    found.set('model.embed_tokens', uses);
+    if (embeddingModule !== undefined) found.set(embeddingModule, uses);
     return found;
   },
 };
