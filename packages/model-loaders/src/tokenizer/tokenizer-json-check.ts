@@ -1,5 +1,6 @@
 import { MalformedFileError } from '@lbs/format';
 import { describeValue, isJsonObject, type JsonObject } from '../config/json-file.js';
+import { isBytePairEncoding } from './byte-pair-encoding.js';
 
 /** Ids that may be missing: tokenizers have gaps, but lists are indexed by id, so that a gap takes memory. */
 const MAX_MISSING_IDS = 65_536;
@@ -25,7 +26,11 @@ export function checkTokenizerJson(tokenizerJson: JsonObject, model: JsonObject,
       throw malformed('the content of an added token', content, 'a text', file);
     checkId(id, `the id of the added token ${describeValue(content)}`);
   }
-  if (Array.isArray(vocab)) {
+  const isList = Array.isArray(vocab);
+  if (model['type'] === 'Unigram' && !isList)
+    throw malformed('model.vocab', vocab, 'a list of texts with scores', file);
+  if (isBytePairEncoding(model) && isList) throw malformed('model.vocab', vocab, 'an object', file);
+  if (isList) {
     const isPiece = (piece: unknown) =>
       Array.isArray(piece) && typeof piece[0] === 'string' && typeof piece[1] === 'number';
     if (!vocab.every(isPiece)) throw malformed('model.vocab', vocab, 'a list of texts with scores', file);

@@ -163,7 +163,9 @@ describe('createTokenizer', () => {
     ['an id that is no number', small({}, { vocab: { a: false } }), 'the id of "a" is false'],
     ['a negative id', small({}, { vocab: { a: -1 } }), 'the id of "a" is -1'],
     ['a vocabulary that is missing', small({}, { vocab: undefined }), 'model.vocab is missing'],
-    ['scores that are none', small({}, { vocab: [['a', 'b']] }), 'model.vocab is a list'],
+    ['a list in the place of ids', small({}, { vocab: [['a', 1]] }), 'model.vocab is a list'],
+    ['scores that are none', small({}, { type: 'Unigram', vocab: [['a', 'b']] }), 'model.vocab is a list'],
+    ['ids in the place of scores', small({}, { type: 'Unigram' }), 'model.vocab is an object'],
     ['added tokens that are no list', small({ added_tokens: {} }), 'added_tokens is an object'],
     [
       'an added token without a text',
