@@ -1,4 +1,5 @@
-import { InvalidArgumentError as CommanderError } from 'commander';
+import type { ActivationPrecision } from '@lbs/kernels';
+import { InvalidArgumentError as CommanderError, Option } from 'commander';
 
 /** Parsers of option values; commander prints their message with the option's name. */
 export function positiveInteger(text: string): number {
@@ -29,6 +30,14 @@ export function byteSize(text: string): number {
   const bytes = Math.floor(Number(digits) * 1000 ** Math.max(units.indexOf((unit ?? 'b').toLowerCase()), 0));
   if (!Number.isSafeInteger(bytes) || bytes < 1) throw new CommanderError('It must be a size such as 5GB.');
   return bytes;
+}
+
+/** How activations meet packed matrices. */
+export function activationsOption(): Option {
+  const choices: ActivationPrecision[] = ['int8', 'int16', 'float32'];
+  return new Option('--activations <precision>', 'how activations meet packed weights')
+    .choices(choices)
+    .default('int16' satisfies ActivationPrecision);
 }
 
 /** Runs a command with a signal that Ctrl-C aborts; a second Ctrl-C ends the process at once. */

@@ -1,10 +1,11 @@
 import { compareModels, evaluatePerplexity, evaluateTasks } from '@lbs/eval-harness';
 import { InvalidArgumentError } from '@lbs/format';
+import type { ActivationPrecision } from '@lbs/kernels';
 import type { ModelSource } from '@lbs/model-loaders';
 import { type DecoderOptions, type LanguageModel, loadLanguageModel } from '@lbs/runtime';
 import { Command, Option } from 'commander';
 import { modelArgument, openModelArgument } from '../open-model.js';
-import { positiveInteger, withInterrupt } from '../options.js';
+import { activationsOption, positiveInteger, withInterrupt } from '../options.js';
 import { printResult } from '../print-result.js';
 import { ProgressLine } from '../progress-line.js';
 import { readTasks } from '../read-tasks.js';
@@ -19,6 +20,7 @@ interface EvalOptions {
   readonly taskData: string;
   readonly limit?: number;
   readonly threads: number;
+  readonly activations: ActivationPrecision;
   readonly json?: boolean;
 }
 
@@ -39,6 +41,7 @@ export function evalCommand(): Command {
     .option('--task-data <directory>', 'where the data of named tasks lies', '.')
     .option('--limit <count>', 'evaluate the first so many items of each task', positiveInteger)
     .option('--threads <count>', 'threads to compute on', positiveInteger, 1)
+    .addOption(activationsOption())
     .option('--json', 'print one JSON object')
     .action((model: string, options: EvalOptions) =>
       withInterrupt((signal) => {
@@ -62,10 +65,10 @@ async function evaluateText(
   signal: AbortSignal,
 ): Promise<void> {
   const text = await readText(textFile);
-  const { context: contextLength, chunks, threads } = options;
+  const { context: contextLength, chunks, threads, activations } = options;
   await withModels(
     [path, ...(options.reference ? [options.reference] : [])],
-    { contextLength, threads, signal },
+    { contextLength, threads, activations, signal },
     async ([model, reference]) => {
       const start = performance.now();
       const progress = new ProgressLine('Evaluating');
@@ -119,7 +122,8 @@ async function evaluateTaskList(
   signal: AbortSignal,
 ): Promise<void> {
   const tasks = await readTasks(list.split(','), options.taskData);
-  await withModels([path], { threads: options.threads, signal }, async ([model]) => {
+  const { threads, activations } = options;
+  await withModels([path], { threads, activations, signal }, async ([model]) => {
     const progress = new ProgressLine('Evaluating');
     const results = await evaluateTasks(model!, tasks, {
       modelName: path,

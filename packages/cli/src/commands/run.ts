@@ -1,9 +1,16 @@
 import { InvalidArgumentError } from '@lbs/format';
+import type { ActivationPrecision } from '@lbs/kernels';
 import { type LanguageModel, loadLanguageModel } from '@lbs/runtime';
 import { Command } from 'commander';
 import { answer, type Conversation, promptOf } from '../conversation.js';
 import { modelArgument, openModelArgument } from '../open-model.js';
-import { nonNegativeNumber, positiveInteger, positiveNumber, withInterrupt } from '../options.js';
+import {
+  activationsOption,
+  nonNegativeNumber,
+  positiveInteger,
+  positiveNumber,
+  withInterrupt,
+} from '../options.js';
 import { talk } from '../talk.js';
 
 interface RunOptions {
@@ -20,6 +27,7 @@ interface RunOptions {
   readonly stop?: readonly string[];
   readonly context?: number;
   readonly threads: number;
+  readonly activations: ActivationPrecision;
   readonly json?: boolean;
 }
 
@@ -55,6 +63,7 @@ export function runCommand(): Command {
     .option('--stop <text...>', 'end before one of these texts')
     .option('--context <tokens>', 'positions of the KV cache', positiveInteger)
     .option('--threads <count>', 'threads to compute on', positiveInteger, 1)
+    .addOption(activationsOption())
     .option('--json', 'print one JSON object')
     .action((model: string, options: RunOptions) => {
       const talks = options.prompt === undefined && process.stdin.isTTY;
@@ -75,14 +84,19 @@ export function runCommand(): Command {
 
 async function withModel(
   path: string,
-  { context, threads }: RunOptions,
+  { context, threads, activations }: RunOptions,
   signal: AbortSignal,
   use: (model: LanguageModel) => Promise<void>,
 ): Promise<void> {
   const source = await openModelArgument(path, signal);
   let model: LanguageModel | undefined;
   try {
-    model = await loadLanguageModel(source, { signal, threads, ...(context && { contextLength: context }) });
+    model = await loadLanguageModel(source, {
+      signal,
+      threads,
+      activations,
+      ...(context && { contextLength: context }),
+    });
     await use(model);
   } finally {
     model?.close();
