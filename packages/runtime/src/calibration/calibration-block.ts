@@ -32,7 +32,7 @@ export interface LinearLayers {
 }
 
 /**
- * One decoder block in memory, computed stage by stage. Sequences keep their arrays where the size fits: values are overwritten in
+ * One decoder block in memory, computed stage by stage. Sequences keep the memory of their arrays: values are overwritten in
  * place. Methods throw InvalidArgumentError after `release`, for a sequence that does not fit the context, and for arrays of
  * the wrong size.
  */
@@ -98,6 +98,14 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
     return tokens;
   };
 
+  const widest = Math.max(...stages.map(({ columns }) => columns));
+  let copied = new Float32Array();
+  const copyOf = (values: Float32Array) => {
+    if (copied.length < values.length) copied = new Float32Array(values.length);
+    copied.set(values);
+    return copied;
+  };
+
   /** Computes in batches from the hidden states and the input of stage `from` to those of stage `to`. */
   const compute = (
     sequence: BlockSequence,
@@ -113,7 +121,10 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
         { mend: 'Call begin, then advance with every stage in turn.' },
       );
     }
-    const output = to && arrayOf(tokens * to.columns, input);
+    const output = to && inputArray(tokens * to.columns, tokens * widest, input);
+    // Rows that are wider than those read would be written over later ones.
+    const overlaps = from && to && to.columns > from.columns && output?.buffer === input.buffer;
+    const read = overlaps ? copyOf(input) : input;
     for (let position = 0; position < tokens; position += batchTokens) {
       const count = Math.min(batchTokens, tokens - position);
       const parts = [{ tokens: count, position }];
@@ -122,7 +133,7 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
       const rows = (values: Float32Array, columns: number) =>
         values.subarray(position * columns, (position + batch.tokens) * columns);
       view(computation.hidden, hiddenSize).set(rows(hidden, hiddenSize));
-      if (from) view(from.input, from.columns).set(rows(input, from.columns));
+      if (from) view(from.input, from.columns).set(rows(read, from.columns));
       step(batch);
       rows(hidden, hiddenSize).set(view(computation.hidden, hiddenSize));
       if (to && output) rows(output, to.columns).set(view(to.input, to.columns));
@@ -183,7 +194,18 @@ export function createLoadedBlock(parts: BlockParts): LoadedBlock {
   };
 }
 
-/** The array at hand where it has that length, else a new one. */
-function arrayOf(length: number, present: Float32Array): Float32Array {
-  return present.length === length ? present : new Float32Array(length);
+/** Memory of `inputArray`, which nobody else has views of. */
+const inputBuffers = new WeakSet<ArrayBufferLike>();
+
+/**
+ * An array for the input of a stage, in the memory of the array at hand where that is large enough for all stages: arrays that come and go with
+ * every stage would pile up between two collections of garbage.
+ */
+function inputArray(length: number, capacity: number, present: Float32Array): Float32Array {
+  const { buffer } = present;
+  if (inputBuffers.has(buffer) && buffer.byteLength >= 4 * capacity)
+    return new Float32Array(buffer, 0, length);
+  const values = new Float32Array(capacity);
+  inputBuffers.add(values.buffer);
+  return values.subarray(0, length);
 }
