@@ -115,6 +115,7 @@ function conversationOf({ tokenizer }: LanguageModel, { raw, system }: RunOption
   return { chats, messages: system === undefined ? [] : [{ role: 'system', content: system }] };
 }
 
+/** What of the options an answer depends on: all but where the model comes from, the conversation and how it is shown. */
 function answerOptions({
   maxTokens,
   stop = [],
@@ -124,6 +125,7 @@ function answerOptions({
   system,
   context,
   threads,
+  activations,
   ...sampling
 }: RunOptions) {
   return { ...sampling, stop, maxTokens, defaultMaxTokens };

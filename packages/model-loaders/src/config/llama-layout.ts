@@ -25,3 +25,15 @@ export function llamaLayout(config: ModelConfig): DecoderLayout {
     head: { module: 'lm_head', bias: false },
   };
 }
+
+/** The layout with norms of each head of queries and keys, as Qwen 3 and Gemma 3 have them. */
+export function withHeadNorms(layout: DecoderLayout): DecoderLayout {
+  return {
+    ...layout,
+    norms: {
+      ...layout.norms,
+      queryNorm: { module: 'self_attn.q_norm', perHead: true },
+      keyNorm: { module: 'self_attn.k_norm', perHead: true },
+    },
+  };
+}

@@ -3,6 +3,7 @@ import { typed } from '../../gguf/gguf-typed-value.js';
 import type { Architecture } from '../architecture.js';
 import { ConfigFields } from '../config-fields.js';
 import { isJsonObject } from '../json-file.js';
+import { withHeadNorms } from '../llama-layout.js';
 import type { ModelConfig } from '../model-config.js';
 import { given, readWindow } from '../read-sizes.js';
 import { readRotary } from '../rotary-scaling.js';
@@ -47,17 +48,7 @@ function readConfig(architecture: string, fields: ConfigFields): ModelConfig {
 export const gemma3Text: Architecture = {
   name: 'gemma3_text',
   readConfig: (fields) => readConfig('gemma3_text', fields),
-  layout(config) {
-    const layout = postNormLayout(config);
-    return {
-      ...layout,
-      norms: {
-        ...layout.norms,
-        queryNorm: { module: 'self_attn.q_norm', perHead: true },
-        keyNorm: { module: 'self_attn.k_norm', perHead: true },
-      },
-    };
-  },
+  layout: (config) => withHeadNorms(postNormLayout(config)),
   gguf: {
     name: 'gemma3',
     className: 'Gemma3ForCausalLM',

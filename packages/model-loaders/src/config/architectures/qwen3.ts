@@ -1,6 +1,6 @@
 import { ggufRotary } from '../../gguf/gguf-rotary.js';
 import type { Architecture } from '../architecture.js';
-import { llamaLayout } from '../llama-layout.js';
+import { llamaLayout, withHeadNorms } from '../llama-layout.js';
 import { readBiases } from '../read-biases.js';
 import { readSizes } from '../read-sizes.js';
 import { readRotary } from '../rotary-scaling.js';
@@ -19,17 +19,7 @@ export const qwen3: Architecture = {
       ...readQwenWindow(fields, sizes.layers),
     };
   },
-  layout(config) {
-    const layout = llamaLayout(config);
-    return {
-      ...layout,
-      norms: {
-        ...layout.norms,
-        queryNorm: { module: 'self_attn.q_norm', perHead: true },
-        keyNorm: { module: 'self_attn.k_norm', perHead: true },
-      },
-    };
-  },
+  layout: (config) => withHeadNorms(llamaLayout(config)),
   gguf: {
     name: 'qwen3',
     className: 'Qwen3ForCausalLM',
