@@ -2,7 +2,7 @@ import { decodeRow } from './decode-row';
 import { dotInt8, storeLanes, sumOfEachI32 } from './lanes';
 import { chunkPart, copyScales, scaled } from './panel';
 import { QuantizedHeader } from './quantized-header';
-import { addSalientColumns, addSalientRows } from './salient';
+import { addSalient } from './salient';
 
 // Many tokens with int8 activations, by the relaxed product of bytes. A panel is four rows of unsigned levels, interleaved by 16 columns:
 // [paddedColumns / 16, 4 rows, 16 columns]. The offset of the levels comes off through the sums of the activations, as in vector-unit.ts; the
@@ -206,7 +206,5 @@ export function multiplyPanelsInt8(
       }
     }
   }
-  if (!m.salientOffsets) return;
-  if (transposed) addSalientColumns(m, transposed, output, tokens, firstRow, endRow, ones + 16);
-  else addSalientRows(m, input, output, tokens, firstRow, endRow);
+  addSalient(m, input, transposed, output, tokens, firstRow, endRow, ones + 16);
 }

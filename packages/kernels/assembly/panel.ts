@@ -1,7 +1,7 @@
 import { decodeRow } from './decode-row';
 import { storeLanes, sumOfEachI32 } from './lanes';
 import { QuantizedHeader, recordOf } from './quantized-header';
-import { addSalientColumns, addSalientRows } from './salient';
+import { addSalient } from './salient';
 
 // A panel is four rows of int16 doubled levels, interleaved by 8 columns: [paddedColumns / 8, 4 rows, 8 columns]. So one stream
 // feeds four rows, and its scales [chunks, 4 rows] give one vector a chunk.
@@ -190,9 +190,7 @@ export function multiplyPanels(
     }
     if (token < tokens) multiplySingle(panel, panelScales, chunks, chunkColumns, a, aScales, target, lanes);
   }
-  if (!m.salientOffsets) return;
-  if (transposed) addSalientColumns(m, transposed, output, tokens, firstRow, endRow, panelScales + 16 * chunks);
-  else addSalientRows(m, input, output, tokens, firstRow, endRow);
+  addSalient(m, input, transposed, output, tokens, firstRow, endRow, panelScales + 16 * chunks);
 }
 
 /** One row as float32 [columns], bit for bit what `dequantize` of @lbs/format gives. `panel` holds 8 * paddedColumns bytes. */

@@ -46,7 +46,7 @@ export function addSalientRows(m: QuantizedHeader, input: usize, output: usize, 
  * The same for many tokens: `transposed` [columns, paddedTokens], a multiple of 16, holds 16 tokens of a column side by side.
  * `scratch` holds 16 floats.
  */
-export function addSalientColumns(
+function addSalientColumns(
   m: QuantizedHeader,
   transposed: usize,
   output: usize,
@@ -84,4 +84,20 @@ export function addSalientColumns(
       }
     }
   }
+}
+
+/** Adds the salient weights' part, if there is one: by `transposed` (see `addSalientColumns`), or by `input` where that is 0. */
+export function addSalient(
+  m: QuantizedHeader,
+  input: usize,
+  transposed: usize,
+  output: usize,
+  tokens: u32,
+  firstRow: u32,
+  endRow: u32,
+  scratch: usize,
+): void {
+  if (!m.salientOffsets) return;
+  if (transposed) addSalientColumns(m, transposed, output, tokens, firstRow, endRow, scratch);
+  else addSalientRows(m, input, output, tokens, firstRow, endRow);
 }

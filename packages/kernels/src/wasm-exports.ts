@@ -160,14 +160,7 @@ export interface Int8ProductsExports {
     isNarrow: number,
     scratch: number,
   ): void;
-  multiplyVectorInt8(
-    header: number,
-    input: number,
-    x: number,
-    output: number,
-    firstRow: number,
-    endRow: number,
-  ): void;
+  multiplyVectorInt8: DecodingExports['multiplyVector'];
   narrowActivations(
     codes: number,
     tokens: number,
@@ -177,15 +170,7 @@ export interface Int8ProductsExports {
     target: number,
     sums: number,
   ): void;
-  prepareVectorInt8(
-    codes: number,
-    scales: number,
-    units: number,
-    factor: number,
-    privateBits: number,
-    sharedBits: number,
-    target: number,
-  ): void;
+  prepareVectorInt8: DecodingExports['prepareVector'];
 }
 
 /** What assembly/modules/packing.ts exports. */
